@@ -1,0 +1,81 @@
+"""The command line: finds the command, turns errors into one line and an exit code.
+
+Exit codes: 0 done, 2 something the user can mend, 130 stopped with Ctrl-C (run the same command again to go on),
+1 a bug in wordprint. Commands live in `commands.py`, which is loaded only when one runs: `wordprint --help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from wordprint.errors import DiskFullError, WordprintError
+from wordprint.version import __version__
+
+COMMANDS = {
+    "run": "all stages below on one or more corpora, from one TOML or from flags",
+    "prepare": "1  find utterances and transcripts in corpora of many layouts",
+    "validate": "1  check recordings and transcripts, with a report",
+    "align": "2  find where each word and phone lies",
+    "words": "3  cut a dataset of word segments, split by speaker and word",
+    "train": "4  train an encoder so that recordings of one word land close together",
+    "evaluate": "5  score a model on words and speakers it never heard, with a report",
+    "export": "6  write one ONNX file (and int8), checked against the network",
+    "enroll": "7  learn a keyword from a few recordings",
+    "spot": "7  find enrolled keywords in a recording",
+    "convert": "word dataset ⇄ word folders ⇄ Hugging Face datasets",
+    "info": "say what is in a file or folder that wordprint wrote",
+}
+
+HELP = (
+    "usage: wordprint COMMAND [OPTIONS]\n\nFrom a transcribed speech corpus to a keyword spotter that learns a keyword from three recordings.\n\n"
+    + "\n".join(f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
+    + "\n\n'wordprint COMMAND --help' explains a command; 'wordprint --version' prints the version.\n"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"wordprint {__version__}")
+        return 0
+    if arguments[0] not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "see 'wordprint --help'"
+        return _fail(f"unknown command '{arguments[0]}'; {hint}", 2)
+    return _run(arguments[0], arguments[1:])
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    try:
+        from wordprint.commands import dispatch
+
+        dispatch(name, arguments)
+    except WordprintError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped; run the same command again to go on where it stopped", 130)
+    except BrokenPipeError:
+        # the reader of our output (head, say) has gone: not an error; keep Python from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno == 28:  # ENOSPC, outside a stage's own writes (a temporary file, say)
+            return _fail(str(DiskFullError(f"no space left on the disk ({error.filename or 'unknown file'})")), 2)
+        raise
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"wordprint: error: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

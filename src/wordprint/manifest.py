@@ -1,0 +1,148 @@
+"""JSONL between stages: read as a stream with line numbers in errors, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from wordprint.errors import InputError, disk_errors
+from wordprint.records import Utterance
+
+UTTERANCES = "utterances.jsonl"
+ALIGNMENTS = "alignments.jsonl"
+DROPPED = "dropped.jsonl"
+
+
+def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Objects of a JSONL file one by one; raises InputError that names the line where one can't be read."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist", expected="a JSONL file that wordprint wrote")
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise ValueError(f"a JSON {type(record).__name__}")
+            except ValueError as error:
+                seen = f"{path}:{number} is not a JSON object ({error})"
+                raise InputError(seen, remedy="run the stage that wrote it again") from error
+            yield record
+
+
+def to_line(record: dict[str, Any]) -> str:
+    """One JSON object as a line; the same object always gives the same bytes."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def write_jsonl(path: str | Path, records: Iterable[dict[str, Any]]) -> int:
+    """Write all records under a temporary name, then rename; returns how many."""
+    count = 0
+    with atomic_write(path) as file:
+        for record in records:
+            file.write(to_line(record))
+            count += 1
+    return count
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write one indented JSON document atomically."""
+    with atomic_write(path) as file:
+        json.dump(value, file, ensure_ascii=False, indent=2, allow_nan=False)
+        file.write("\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[IO[str]]:
+    """A text file that appears under `path` only when the block ends without an error."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` (same ending), renamed to it when the block ends without an error."""
+    path = Path(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def resolve(path: str | Path, name: str, stage: str) -> Path:
+    """The file `name` for an input given as that file or as the folder that `stage` wrote."""
+    path = Path(path)
+    found = path / name if path.is_dir() else path
+    if not path.exists():
+        raise InputError(f"{path} does not exist", expected=f"the output folder of '{stage}'")
+    if not found.is_file():
+        raise InputError(
+            f"{path} holds no {name}", expected=f"the output folder of '{stage}'", remedy=f"run 'wordprint {stage}' first"
+        )
+    if path.is_dir() and (path / "stage.partial.json").exists():
+        raise InputError(f"{path} is unfinished", remedy=f"run the same 'wordprint {stage}' command again to complete it")
+    return found
+
+
+def read_utterances(path: str | Path) -> Iterator[Utterance]:
+    """Utterances of a manifest file, or of the folder of the stage that wrote it."""
+    for record in read_jsonl(resolve(path, UTTERANCES, "prepare")):
+        try:
+            yield Utterance.from_json(record)
+        except TypeError as error:
+            raise InputError(
+                f"{path} has an utterance with missing fields ({error})", remedy="run 'wordprint prepare' again"
+            ) from error
+
+
+def digest_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_value(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form, hexadecimal."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+_TEXT_SUFFIXES = frozenset({"", ".txt", ".lab", ".csv", ".tsv", ".json", ".scp", ".textgrid"})
+_TEXT_LIMIT_BYTES = 4 << 20
+
+
+def digest_tree(folder: str | Path) -> str:
+    """Fingerprint of a folder: relative path and size of every file, and the bytes of small text files.
+
+    Recordings are not read: hashing a thousand hours to decide that nothing changed would cost more than the work.
+    """
+    folder = Path(folder)
+    digest = hashlib.sha256()
+    for root, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(root, name)
+            size = path.stat().st_size
+            digest.update(f"{path.relative_to(folder)}\0{size}\0".encode("utf-8", "surrogateescape"))
+            if path.suffix.lower() in _TEXT_SUFFIXES and size <= _TEXT_LIMIT_BYTES:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,133 @@
+"""Progress with rate and time left: a live bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One running count of `total` items."""
+
+    def advance(self, count: int = 1) -> None: ...
+
+
+class Progress(Protocol):
+    """What stages report to. `say` prints one line; `task` counts items."""
+
+    def say(self, line: str) -> None: ...
+
+    def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Task]: ...
+
+
+class Silent:
+    """Reports nothing; the default when a stage is called as a function."""
+
+    def say(self, line: str) -> None:
+        pass
+
+    @contextmanager
+    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+        yield _SilentTask()
+
+
+class _SilentTask:
+    def advance(self, count: int = 1) -> None:
+        pass
+
+
+SILENT = Silent()
+
+
+class Lines:
+    """Plain lines on standard error, at most one every `interval_s`, for logs."""
+
+    def __init__(self, interval_s: float = 10.0) -> None:
+        self.interval_s = interval_s
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+        counter = _LineTask(self, name, total, unit)
+        yield counter
+        counter.report()
+
+
+class _LineTask:
+    def __init__(self, lines: Lines, name: str, total: int | None, unit: str) -> None:
+        self.lines, self.name, self.total, self.unit = lines, name, total, unit
+        self.done = 0
+        self.started = self.reported = time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+        if time.monotonic() - self.reported >= self.lines.interval_s:
+            self.report()
+
+    def report(self) -> None:
+        self.reported = time.monotonic()
+        elapsed_s = self.reported - self.started
+        rate = self.done / elapsed_s if elapsed_s > 0 else 0.0
+        line = f"{self.name}: {self.done}"
+        if self.total is not None:
+            line += f"/{self.total}"
+        line += f" {self.unit}, {rate:.1f}/s, {_clock(elapsed_s)} elapsed"
+        if self.total and rate > 0 and self.done < self.total:
+            line += f", {_clock((self.total - self.done) / rate)} left"
+        self.lines.say(line)
+
+
+class Bars:
+    """Live bars on a terminal (rich)."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+        from rich import progress as bar
+
+        columns = (
+            bar.TextColumn("{task.description}"),
+            bar.BarColumn(),
+            bar.MofNCompleteColumn(),
+            bar.TextColumn(unit),
+            bar.TextColumn("{task.fields[rate]}"),
+            bar.TimeElapsedColumn(),
+            bar.TextColumn("left"),
+            bar.TimeRemainingColumn(),
+        )
+        with bar.Progress(*columns, console=self.console) as display:
+            yield _BarTask(display, display.add_task(name, total=total, rate=""))
+
+
+class _BarTask:
+    def __init__(self, display: object, task_id: int) -> None:
+        self.display, self.task_id = display, task_id
+        self.done, self.started = 0, time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+        rate = self.done / max(time.monotonic() - self.started, 1e-9)
+        self.display.update(self.task_id, advance=count, rate=f"{rate:.1f}/s")  # type: ignore[attr-defined]
+
+
+def for_terminal() -> Progress:
+    """Bars when standard error is a terminal, lines otherwise."""
+    return Bars() if sys.stderr.isatty() else Lines()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,66 @@
+"""What flows between the stages: plain frozen records with their units in the names.
+
+Times are seconds from the start of the *utterance* (not of the recording it was cut from) unless a name says samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A transcribed stretch of speech by one speaker: `[start_s, end_s)` of the recording `audio`."""
+
+    utterance_id: str
+    speaker: str
+    audio: str
+    start_s: float
+    end_s: float
+    transcript: str
+    language: str = "en"
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Utterance:
+        """Build from a manifest line; keys that belong to a later stage are ignored."""
+        return cls(**{name: record[name] for name in cls.__dataclass_fields__ if name in record})
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A word or phone at `[start_s, end_s)` of its utterance; `goodness` is a mean log likelihood per frame (higher is better)."""
+
+    symbol: str
+    start_s: float
+    end_s: float
+    goodness: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Word and phone boundaries of one utterance, in order, not overlapping; silence is what no interval covers."""
+
+    utterance_id: str
+    words: tuple[Interval, ...]
+    phones: tuple[Interval, ...] = ()
+    goodness: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A keyword heard in a stream: its window is `[onset_s, offset_s]`, decided at `time_s`; all from the stream's start."""
+
+    keyword: str
+    onset_s: float
+    offset_s: float
+    time_s: float
+    similarity: float

@@ -1,0 +1,340 @@
+"""The contract of every stage: idempotent, resumable after a kill at any moment, atomic, with a receipt written last.
+
+    with open_stage("align", output, config, inputs={"utterances": folder}) as stage:
+        if stage.receipt:                       # same inputs and config were done before
+            return stage.receipt
+        for result in stage.map_shards("align", items, work, shard_size=64, workers=2, unit="utterances"):
+            ...                                 # in the order of `items`, for any number of workers
+        return stage.finish(total=..., outputs=["alignments.jsonl"])
+
+While a stage runs its folder holds `stage.partial.json` (what it is doing) and `.parts/` (what it has done); when it
+is complete, `stage.json`, the receipt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wordprint.errors import InputError, OutputConflictError, disk_errors
+from wordprint.manifest import (
+    DROPPED,
+    digest_file,
+    digest_tree,
+    digest_value,
+    read_jsonl,
+    write_json,
+    write_jsonl,
+)
+from wordprint.progress import SILENT, Progress
+
+SCHEMA = "wordprint.stage/1"
+RECEIPT = "stage.json"
+PARTIAL = "stage.partial.json"
+PARTS = ".parts"
+NAMED_PER_REASON = 20
+"""How many dropped items the receipt names for each reason; `dropped.jsonl` names all."""
+
+_PACKAGES = ("numpy", "soundfile", "soxr", "pyarrow", "pocketsphinx", "praatio", "espeakng-loader", "torch", "onnxruntime")
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a stage did: `counts` are items in, kept and dropped by reason; `outputs` maps file names to SHA-256."""
+
+    stage: str
+    output: Path
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    counts: dict[str, Any]
+    outputs: dict[str, str]
+    details: dict[str, Any] = field(default_factory=dict)
+    wall_s: float = 0.0
+    fresh: bool = True
+    """False when the stage had been done before and nothing ran."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if not self.fresh:
+            return f"{self.stage}: already done in {self.output} (same inputs and options)"
+        counts = self.counts
+        line = f"{self.stage}: {counts.get('kept', 0)} of {counts.get('in', 0)} kept"
+        if counts.get("dropped"):
+            line += " (dropped: " + ", ".join(f"{count} {reason}" for reason, count in counts["dropped"].items()) + ")"
+        return f"{line}, {self.wall_s:.1f} s → {self.output}"
+
+
+def config_to_json(config: Any) -> dict[str, Any]:
+    """A frozen configuration as plain JSON values (paths as strings, tuples as lists)."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    values: dict[str, Any] = plain(dataclasses.asdict(config))
+    return values
+
+
+def digest_input(path: str | Path) -> str:
+    """Fingerprint of a stage's input: of its receipt when wordprint wrote the folder, else of the file or tree."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist", expected="a file or folder")
+    if path.is_file():
+        return digest_file(path)
+    if (path / RECEIPT).is_file():
+        return digest_value(read_receipt(path).outputs)
+    return digest_tree(path)
+
+
+def read_receipt(folder: str | Path) -> Receipt:
+    """The receipt of a finished stage."""
+    import json
+
+    path = Path(folder) / RECEIPT
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.get("schema") != SCHEMA:
+            raise OutputConflictError(
+                f"{path} has schema {record.get('schema')!r}",
+                expected=SCHEMA,
+                remedy="it was written by another version: use another folder",
+            )
+        return Receipt(
+            stage=record["stage"],
+            output=Path(folder),
+            config=record["config"],
+            inputs=record["inputs"],
+            counts=record["counts"],
+            outputs=record["outputs"],
+            details=record["details"],
+            wall_s=record["wall_s"],
+            fresh=False,
+        )
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} has no {RECEIPT}", expected="the folder of a finished stage") from error
+    except (ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error})", remedy="delete it and run the stage again") from error
+
+
+class StageRun:
+    """A stage in progress; made by `open_stage`."""
+
+    def __init__(self, name: str, output: Path, config: dict[str, Any], inputs: dict[str, str], progress: Progress) -> None:
+        self.name, self.output, self.config, self.inputs, self.progress = name, output, config, inputs, progress
+        self.receipt: Receipt | None = None
+        self.started = time.time()
+        self.dropped: list[dict[str, Any]] = []
+
+    def drop(self, item: str, reason: str, detail: str = "") -> None:
+        """Count one item as dropped and name it in `dropped.jsonl`."""
+        self.dropped.append({"item": item, "reason": reason, "detail": detail})
+
+    def map_shards(
+        self,
+        name: str,
+        items: Iterable[Item],
+        work: Callable[[list[Item]], list[dict[str, Any]]],
+        *,
+        shard_size: int,
+        workers: int = 1,
+        total: int | None = None,
+        unit: str = "items",
+    ) -> Iterator[dict[str, Any]]:
+        """Apply `work` to consecutive shards of `items`; yield its JSON results in order.
+
+        Each finished shard is kept in `.parts/`, so that a run that was killed goes on where it stopped. Shards don't
+        depend on `workers`, so the results don't either. `work` must be importable (it is sent to processes).
+        """
+        parts = self.output / PARTS
+        with disk_errors(self.output):
+            parts.mkdir(exist_ok=True)
+        jobs = ((parts / f"{name}-{index:06d}.jsonl", shard) for index, shard in enumerate(_shards(items, shard_size)))
+        with self.progress.task(name, total, unit) as task:
+            for path, count in _run_shards(jobs, work, workers):
+                yield from read_jsonl(path)
+                task.advance(count)
+
+    def finish(self, total: int, kept: int, outputs: Iterable[str], details: dict[str, Any] | None = None) -> Receipt:
+        """Write `dropped.jsonl` and, last of all, the receipt."""
+        outputs = sorted({*outputs, DROPPED})
+        write_jsonl(self.output / DROPPED, self.dropped)
+        reasons = Counter(drop["reason"] for drop in self.dropped)
+        named: dict[str, list[str]] = {}
+        for drop in self.dropped:
+            named.setdefault(drop["reason"], []).append(drop["item"])
+        counts: dict[str, Any] = {
+            "in": total,
+            "kept": kept,
+            "dropped": dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+        }
+        digests = {name: digest_file(self.output / name) for name in outputs}
+        wall_s = round(time.time() - self.started, 3)
+        record = {
+            "schema": SCHEMA,
+            "stage": self.name,
+            "config": self.config,
+            "inputs": self.inputs,
+            "seed": self.config.get("seed"),
+            "counts": counts,
+            "dropped_items": {reason: names[:NAMED_PER_REASON] for reason, names in sorted(named.items())},
+            "details": details or {},
+            "outputs": digests,
+            "packages": _package_versions(),
+            "git_revision": _git_revision(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "wall_s": wall_s,
+        }
+        write_json(self.output / RECEIPT, record)
+        (self.output / PARTIAL).unlink(missing_ok=True)
+        shutil.rmtree(self.output / PARTS, ignore_errors=True)
+        return Receipt(self.name, self.output, self.config, self.inputs, counts, digests, details or {}, wall_s)
+
+
+@contextmanager
+def open_stage(
+    name: str,
+    output: str | Path,
+    config: Any,
+    inputs: Mapping[str, str | Path],
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[StageRun]:
+    """Enter the output folder of a stage; see the module's head.
+
+    Raises OutputConflictError when the folder holds another run (what differs is named) or files that no stage
+    wrote, unless `overwrite`, which empties folders that wordprint wrote and never any other.
+    """
+    output, report = Path(output), progress or SILENT
+    settings = config_to_json(config)
+    digests = {key: digest_input(path) for key, path in inputs.items()}
+    stage = StageRun(name, output, settings, digests, report)
+    if _already_there(stage, overwrite):
+        stage.receipt = read_receipt(output)
+        report.say(stage.receipt.summary)
+        yield stage
+        return
+    with disk_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        partial = {"schema": SCHEMA, "stage": name, "config": settings, "inputs": digests}
+        write_json(output / PARTIAL, partial)
+        (output / RECEIPT).unlink(missing_ok=True)
+        yield stage
+
+
+def _already_there(stage: StageRun, overwrite: bool) -> bool:
+    """True when the stage is complete; False when it is to start or go on; raises when the folder is another's."""
+    output = stage.output
+    if output.exists() and not output.is_dir():
+        raise OutputConflictError(f"{output} is a file", expected="a folder to write to")
+    if not output.is_dir() or not any(output.iterdir()):
+        return False
+    marker = next((output / name for name in (RECEIPT, PARTIAL) if (output / name).is_file()), None)
+    if marker is None:
+        raise OutputConflictError(
+            f"{output} holds files that no wordprint stage wrote",
+            expected="a new or empty folder",
+            remedy="choose another output folder",
+        )
+    difference = _difference(stage, marker)
+    if difference and overwrite:
+        with disk_errors(output):
+            shutil.rmtree(output)
+        return False
+    if difference:
+        raise OutputConflictError(
+            f"{output} holds another run: {difference}", remedy="choose another output folder, or add --overwrite to replace it"
+        )
+    return marker.name == RECEIPT
+
+
+def _difference(stage: StageRun, marker: Path) -> str:
+    """What differs between this run and the one recorded in `marker`, or an empty string."""
+    import json
+
+    try:
+        there = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        return f"{marker.name} is damaged"
+    if there.get("schema") != SCHEMA:
+        return f"written with schema {there.get('schema')!r}, this is {SCHEMA}"
+    if there.get("stage") != stage.name:
+        return f"it was written by '{there.get('stage')}', this is '{stage.name}'"
+    changes = []
+    old, new = there.get("config", {}), stage.config
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            changes.append(f"{key} was {old.get(key)!r}, now {new.get(key)!r}")
+    changes += [f"input '{key}' has changed" for key in sorted({*there.get("inputs", {}), *stage.inputs})
+                if there.get("inputs", {}).get(key) != stage.inputs.get(key)]  # fmt: skip
+    return ", ".join(changes)
+
+
+def _shards(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while shard := list(islice(iterator, size)):
+        yield shard
+
+
+def _write_shard(path: Path, shard: list[Any], work: Callable[[list[Any]], list[dict[str, Any]]]) -> tuple[Path, int]:
+    write_jsonl(path, work(shard))
+    return path, len(shard)
+
+
+def _run_shards(
+    jobs: Iterable[tuple[Path, list[Item]]], work: Callable[[list[Item]], list[dict[str, Any]]], workers: int
+) -> Iterator[tuple[Path, int]]:
+    """(part, items) in order; parts that exist are not computed again."""
+    if workers <= 1:
+        for path, shard in jobs:
+            yield (path, len(shard)) if path.exists() else _write_shard(path, shard, work)
+        return
+    from joblib import Parallel, delayed
+
+    tasks = (
+        delayed(_done)(path, len(shard)) if path.exists() else delayed(_write_shard)(path, shard, work) for path, shard in jobs
+    )
+    yield from Parallel(n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs")(tasks)
+
+
+def _done(path: Path, count: int) -> tuple[Path, int]:
+    return path, count
+
+
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for package in ("wordprint", *_PACKAGES):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git_revision() -> str | None:
+    """Revision of the wordprint source when it runs from a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", os.fspath(root), "rev-parse", "HEAD"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or None

@@ -1,0 +1,23 @@
+"""Shared fixtures: where the real speech lies, and a generator of small recordings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def _shared_folder() -> Path:
+    return Path(os.environ.get("WORDPRINT_SHARED", REPOSITORY.parent / "shared")) / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real speech; tests that need it are skipped where it is missing."""
+    folder = _shared_folder()
+    if not folder.is_dir():
+        pytest.skip(f"real speech not found at {folder} (set WORDPRINT_SHARED to the folder that holds data/)")
+    return folder

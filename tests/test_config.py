@@ -1,0 +1,75 @@
+"""Options: one declaration, strict reading."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from wordprint import config
+from wordprint.config import AlignConfig, RunConfig, WordsConfig, from_dict, read_toml
+from wordprint.errors import ConfigError, InputError
+
+CONFIGS = [value for name, value in vars(config).items() if name.endswith("Config") and dataclasses.is_dataclass(value)]
+
+
+def test_toml_becomes_nested_frozen_configs(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('sources = ["librispeech:/data"]\n[words]\nmin-letters = 4\nexclude_words_from = ["lists/a.txt"]\nmin_goodness = -3\n')
+    recipe = read_toml(path, RunConfig)
+    assert recipe.sources == ("librispeech:/data",)
+    assert recipe.words == WordsConfig(min_letters=4, exclude_words_from=(Path("lists/a.txt"),), min_goodness=-3.0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.words.min_letters = 5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"wrods": {}}, "unknown option 'wrods'; did you mean 'words'"),
+        ({"words": {"min_leters": 3}}, "unknown option 'min_leters'; did you mean 'min_letters'"),
+        ({"words": {"min_letters": "3"}}, r"'min_letters' is '3' \(str\); expected int"),
+        ({"words": {"min_letters": True}}, "expected int"),
+        ({"align": {"phones": 1}}, "expected bool"),
+        ({"words": 3}, "expected WordsConfig"),
+        ({"sources": "here"}, "expected a list"),
+    ],
+)
+def test_wrong_options_are_named_with_what_was_expected(values, message):
+    with pytest.raises(ConfigError, match=message):
+        from_dict(RunConfig, values, "recipe.toml")
+
+
+def test_missing_or_broken_toml(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_toml(tmp_path / "none.toml", RunConfig)
+    (tmp_path / "bad.toml").write_text("a = = 1")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        read_toml(tmp_path / "bad.toml", RunConfig)
+    (tmp_path / "align.toml").write_text("phones = false")
+    assert read_toml(tmp_path / "align.toml", AlignConfig).phones is False
+
+
+def test_every_option_has_a_help_text():
+    tree = ast.parse(Path(config.__file__).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
+            body = node.body[1:]
+            for field, follower in zip(body, [*body[1:], None], strict=True):
+                if isinstance(field, ast.AnnAssign):
+                    documented = isinstance(follower, ast.Expr) and isinstance(follower.value, ast.Constant)
+                    section = isinstance(field.annotation, ast.Name) and field.annotation.id.endswith("Config")
+                    assert documented or section, f"{node.name}.{field.target.id} has no help"
+
+
+@pytest.mark.parametrize("cls", CONFIGS)
+def test_defaults_are_complete_and_frozen(cls):
+    assert cls() == cls()
+    assert cls.__dataclass_params__.frozen
+
+
+@pytest.mark.parametrize("recipe", sorted((Path(__file__).parents[1] / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_reads(recipe):
+    read_toml(recipe, RunConfig)
