@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +67,35 @@ def read_audio(path: str | Path, start_s: float = 0.0, end_s: float | None = Non
         raise AudioError(f"{path} holds no audio between {start_s:g} s and {end_s or 'its end'}", reason="empty_audio")
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     if not np.isfinite(mono).all():
-        raise AudioError(f"{path} holds samples that are not finite numbers (NaN or infinity)", reason="non_finite_audio")
+        raise _non_finite(path)
     return resample(mono, rate, SAMPLE_RATE)
+
+
+def stream_audio(path: str | Path, block_s: float = 1.0) -> Iterator[NDArray[np.float32]]:
+    """The samples that `read_audio` gives, block by block, so that memory does not grow with the recording.
+
+    Resampled blocks agree with `read_audio` to rounding. Raises AudioError as `read_audio` does, where the fault lies.
+    """
+    import soundfile
+    import soxr
+
+    _require_file(path)
+    try:
+        with soundfile.SoundFile(str(path)) as recording:
+            rate, total = recording.samplerate, 0
+            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32") if rate != SAMPLE_RATE else None
+            while len(block := recording.read(max(1, round(block_s * rate)), dtype="float32", always_2d=True)):
+                total += len(block)
+                mono = np.ascontiguousarray(block[:, 0]) if block.shape[1] == 1 else block.mean(axis=1)
+                if not np.isfinite(mono).all():
+                    raise _non_finite(path)
+                yield mono if resampler is None else resampler.resample_chunk(mono)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+    if total == 0:
+        raise AudioError(f"{path} holds no audio (0 samples)", reason="empty_audio")
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def resample(samples: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
@@ -95,12 +124,19 @@ def write_audio(path: str | Path, samples: NDArray[np.float32] | NDArray[np.int1
 
     if samples.dtype != np.int16:
         samples = to_int16(np.asarray(samples, dtype=np.float32))
-    soundfile.write(str(path), samples, sample_rate)
+    encoded = BytesIO()  # written by Python, whose errors say when the disk is full; libsndfile's don't
+    encoded.name = Path(path).name
+    soundfile.write(encoded, samples, sample_rate)
+    Path(path).write_bytes(encoded.getbuffer())
 
 
 def _require_file(path: str | Path) -> None:
     if not Path(path).is_file():
         raise AudioError(f"{path} does not exist", expected="an audio file", reason="missing_audio")
+
+
+def _non_finite(path: str | Path) -> AudioError:
+    return AudioError(f"{path} holds samples that are not finite numbers (NaN or infinity)", reason="non_finite_audio")
 
 
 def _unreadable(path: str | Path, error: Exception) -> AudioError:

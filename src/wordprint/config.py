@@ -45,8 +45,16 @@ class ValidateConfig:
     """Report utterances with more than this share of samples at full scale."""
     max_chars_per_s: float = 30.0
     """Drop utterances whose transcript can't fit the duration."""
+    min_chars_per_s: float = 1.0
+    """Report utterances whose transcript is too short for the duration."""
     min_speakers_per_word: int = 3
     """Report words spoken by fewer speakers."""
+    lexicon: Path | None = None
+    """Pronunciation dictionary to look words up in (default for English: the one that comes with pocketsphinx)."""
+    drop: tuple[str, ...] = ()
+    """Further reasons that drop an utterance, such as clipped_audio or unknown_characters."""
+    keep: tuple[str, ...] = ()
+    """Reasons that are only reported instead of dropping the utterance, such as silent_audio."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +67,12 @@ class AlignConfig:
     """Folder of TextGrids (Montreal Forced Aligner output, say) for the aligner 'textgrid'."""
     lexicon: Path | None = None
     """Pronunciation dictionary (word, then phones) that overrides the aligner's own entries."""
+    g2p: Literal["auto", "espeak", "rules"] = "auto"
+    """Guesses the pronunciation of OOV words: espeak-ng, built-in rules, or espeak-ng where it is installed (auto)."""
     phones: bool = True
-    """Also align phones (a second pass; word times stay the same)."""
-    silence_as_gap: bool = True
-    """Leave silence out of the tiers' index (TextGrids always hold it as empty intervals)."""
+    """Also align phones."""
+    max_duration_s: float = 120.0
+    """Drop utterances longer than this (memory grows with length)."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +81,16 @@ class WordsConfig:
 
     max_phrase_words: int = 1
     """Longest phrase, in consecutive words, cut as one segment."""
+    max_pause_s: float = 0.3
+    """Longest pause between two words of a phrase."""
     min_letters: int = 3
-    """Drop words with fewer letters."""
+    """Drop words and phrases with fewer letters."""
     min_duration_s: float = 0.1
     """Drop segments shorter than this."""
     max_duration_s: float = 3.0
     """Drop segments longer than this."""
     min_goodness: float | None = None
-    """Drop words aligned worse than this (mean log likelihood per frame)."""
+    """Drop segments aligned worse than this (mean log likelihood per frame; of a phrase, its worst word's)."""
     min_tokens: int = 2
     """Drop word types with fewer tokens."""
     min_speakers: int = 2
@@ -97,7 +109,7 @@ class WordsConfig:
     """Share of word types kept for validation."""
     test_words: float = 0.1
     """Share of word types kept for the test."""
-    shard_hours: float = 1.0
+    shard_hours: float = 0.5
     """Hours of audio per Arrow shard."""
 
 
@@ -107,6 +119,88 @@ class TrainConfig:
 
     seed: int = 0
     """Seed of initial weights, batches and augmentation."""
+    steps: int = 2000
+    """Batches to train on; the learning rate is zero after the last."""
+    words_per_batch: int = 64
+    """Word types in a batch (P)."""
+    tokens_per_word: int = 3
+    """Recordings of each in a batch (K), by as many speakers as there are."""
+    learning_rate: float = 0.002
+    """Highest learning rate (AdamW, one cycle)."""
+    weight_decay: float = 0.01
+    """Decay of the weights."""
+    warmup_share: float = 0.15
+    """Share of the steps in which the learning rate rises."""
+    front_end: str = "log_mel"
+    """Features by name: log_mel, mfcc, or your own ('package.module:Class')."""
+    n_features: int = 40
+    """Mel bands or cepstral coefficients."""
+    encoder: str = "compact"
+    """Encoder by name: compact, ancestor, or your own ('package.module:Class')."""
+    embedding_size: int = 128
+    """Numbers in an embedding."""
+    window_s: float = 1.0
+    """Audio that the encoder hears at once."""
+    loss: str = "supervised_contrastive"
+    """Loss by name: triplet, ancestor, supervised_contrastive, proxy_anchor, arcface, or your own ('package.module:function')."""
+    miner: Literal["all", "hard", "semi-hard", "batch-hard"] = "batch-hard"
+    """Which triplets of the batch the triplet loss takes."""
+    distance: Literal["cosine", "euclidean"] = "cosine"
+    """Distance of the triplet loss."""
+    margin: float = 0.2
+    """Margin of the triplet and proxy losses (for arcface an angle in radians)."""
+    soft_margin: bool = False
+    """Use ln(1 + exp(x)) instead of the margin in the triplet loss."""
+    temperature: float = 0.1
+    """What similarities are divided by in the contrastive, phonetic and proxy losses."""
+    phonetic_weight: float = 1.0
+    """Weight of the loss that pulls a recording to a vector computed from its word's phones (0: none)."""
+    phone_weight: float = 0.3
+    """Weight of the loss that tells the phone of each frame (0: none)."""
+    other_words: int = 512
+    """Word types outside the batch that the phonetic loss tells each recording apart from."""
+    noise: Path | None = None
+    """Folder of noise recordings to mix in; without it, white noise."""
+    rir: Path | None = None
+    """Folder of room impulse responses to play words in."""
+    noise_share: float = 0.7
+    """Share of recordings that get noise."""
+    white_noise_share: float = 0.25
+    """Share of those that get white noise although there are noise recordings."""
+    min_snr_db: float = 0.0
+    """Lowest signal-to-noise ratio."""
+    max_snr_db: float = 35.0
+    """Highest signal-to-noise ratio."""
+    filter_share: float = 0.3
+    """Share of recordings that another microphone, a telephone line or a room colours."""
+    silence_share: float = 0.5
+    """Share of recordings with silence instead of real context around the word."""
+    max_margin_s: float = 0.06
+    """Most real audio left on either side of a word in silence."""
+    shift_share: float = 0.2
+    """Spread (standard deviation) of the word's place in the window, as a share of the room it has."""
+    max_speed_change: float = 1.16
+    """Play words up to this much slower or faster; pitch changes with it."""
+    min_level_db: float = -35.0
+    """Lowest level (RMS, dB of full scale)."""
+    max_level_db: float = -12.0
+    """Highest level."""
+    masks: int = 2
+    """Stretches of time, and of bands, that SpecAugment hides."""
+    max_time_mask: float = 0.11
+    """Longest hidden stretch, as a share of the window."""
+    max_band_mask: float = 0.13
+    """Widest hidden stretch, as a share of the bands."""
+    validate_every: int = 500
+    """Steps between validations; a killed run goes on from the last one."""
+    max_validation_tokens: int = 3000
+    """Validate on at most this many segments."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """Arithmetic of the encoder; auto takes bfloat16 where the processor has it."""
+    threads: int = 0
+    """CPU threads (0: as many as there are cores)."""
 
 
 @dataclass(frozen=True)
@@ -114,15 +208,47 @@ class EvaluateConfig:
     """Score a model on words and speakers it never heard."""
 
     seed: int = 0
-    """Seed of the support draws."""
+    """Seed of the support draws, samples and bootstraps."""
+    split: str = "test"
+    """Part of a word dataset to score (word folders have no parts)."""
+    targets: tuple[str, ...] = ()
+    """Keywords to enroll; without any, the ten Speech Commands where the data has them all, else the words of most speakers."""
+    shots: tuple[int, ...] = (1, 3, 5, 10)
+    """Recordings that enroll a keyword."""
+    draws: int = 100
+    """Random choices of the enrolled recordings that figures are averaged over."""
+    enroll_share: float = 0.25
+    """Share of the speakers that supports are drawn from; all others are asked."""
+    context: bool = False
+    """Show the model the real audio around the words of a word dataset instead of silence."""
+    max_tokens: int = 10_000
+    """Tokens compared in same-different discrimination; of more, a random sample."""
+    dtw_tokens: int = 400
+    """Tokens on which MFCC + DTW is scored for reference, a random sample; 0 leaves it out."""
+    allow_seen: bool = False
+    """Score words and speakers that the model was trained on instead of stopping; the figures are marked."""
+    players: int = 12
+    """Recordings per list that the report can play."""
 
 
 @dataclass(frozen=True)
 class ExportConfig:
     """Write one ONNX file with the front end inside, and an int8 version beside it."""
 
+    name: str = "wordprint"
+    """Name of the model."""
+    licence: str = ""
+    """Licence of the weights."""
     int8: bool = True
-    """Also write an int8 version."""
+    """Also write an int8 version (needs a word dataset to calibrate on)."""
+    max_difference: float = 1e-4
+    """Refuse an export that differs from the network by more, in any number of an embedding."""
+    min_int8_cosine: float = 0.99
+    """Refuse an int8 version whose embeddings of real words have a mean cosine with the network's below this."""
+    false_alarms_per_hour: float = 1.0
+    """False alarms per hour and keyword, in speech, at the default threshold."""
+    calibration_minutes: float = 20.0
+    """Speech listened to for the default threshold."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +257,26 @@ class SpotConfig:
 
     hop_s: float = 0.1
     """Time between two looks at the stream."""
+    threshold: float | None = None
+    """Similarity that counts as a hit, for all keywords; without it, the one stored with each keyword."""
+    hold_s: float = 0.1
+    """Wait this long for a better match before a detection is decided."""
+    refractory_s: float = 0.5
+    """After the peak of a detection, ignore hits for this long."""
+    min_level_db: float = -60.0
+    """Don't look at windows whose level (RMS, dB of full scale) is below this."""
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Enroll keywords with synthetic voices and spot them in a synthetic utterance."""
+
+    keywords: tuple[str, ...] = ()
+    """Keywords to enroll; none: no demo."""
+    sentence: str = ""
+    """What another synthetic voice says."""
+    shots: int = 3
+    """Recordings to enroll each keyword with."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +284,9 @@ class RunConfig:
     """The whole pipeline: one section per stage."""
 
     sources: tuple[str, ...] = ("synthetic",)
-    """Corpora: a path, or KIND:PATH."""
+    """Corpora: PATH, KIND:PATH or NAME=KIND:PATH."""
+    evaluate_on: tuple[Path, ...] = ()
+    """Word folders or word datasets to score the model on; none: the test split of the corpora."""
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
     validate: ValidateConfig = field(default_factory=ValidateConfig)
     align: AlignConfig = field(default_factory=AlignConfig)
@@ -147,6 +295,7 @@ class RunConfig:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     spot: SpotConfig = field(default_factory=SpotConfig)
+    demo: DemoConfig = field(default_factory=DemoConfig)
 
 
 Config = TypeVar("Config")

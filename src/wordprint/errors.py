@@ -42,6 +42,12 @@ class AudioError(InputError):
     reason = "unreadable_audio"
 
 
+class AlignmentError(InputError):
+    """An utterance that can't be aligned; `reason` is the slug counted in the receipt."""
+
+    reason = "no_alignment"
+
+
 class ConfigError(WordprintError):
     """An unknown option, a value of the wrong type or one out of range."""
 

@@ -47,12 +47,16 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Word and phone boundaries of one utterance, in order, not overlapping; silence is what no interval covers."""
+    """Word and phone boundaries of one utterance, in order, not overlapping; silence is what no interval covers.
+
+    `oov` are words, sorted, that no lexicon held: their pronunciation was guessed.
+    """
 
     utterance_id: str
     words: tuple[Interval, ...]
     phones: tuple[Interval, ...] = ()
     goodness: float | None = None
+    oov: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,11 @@ class Receipt:
     """False when the stage had been done before and nothing ran."""
 
     @property
+    def show(self) -> list[Path]:
+        """What a person would open first: reports and models."""
+        return [self.output / name for name in self.outputs if Path(name).suffix in (".html", ".onnx")]
+
+    @property
     def summary(self) -> str:
         """One line for people."""
         if not self.fresh:
@@ -143,10 +148,19 @@ class StageRun:
         self.receipt: Receipt | None = None
         self.started = time.time()
         self.dropped: list[dict[str, Any]] = []
+        self.dropped_counts: Counter[str] = Counter()
+        self.dropped_examples: dict[str, list[str]] = {}
 
     def drop(self, item: str, reason: str, detail: str = "") -> None:
         """Count one item as dropped and name it in `dropped.jsonl`."""
         self.dropped.append({"item": item, "reason": reason, "detail": detail})
+
+    def drop_many(self, reason: str, count: int, examples: Iterable[str] = ()) -> None:
+        """Count items that are too many to be named one by one; the receipt shows a few `examples`."""
+        if count:
+            self.dropped_counts[reason] += count
+            named = self.dropped_examples.setdefault(reason, [])
+            named.extend(islice(examples, NAMED_PER_REASON - len(named)))
 
     def map_shards(
         self,
@@ -177,8 +191,8 @@ class StageRun:
         """Write `dropped.jsonl` and, last of all, the receipt."""
         outputs = sorted({*outputs, DROPPED})
         write_jsonl(self.output / DROPPED, self.dropped)
-        reasons = Counter(drop["reason"] for drop in self.dropped)
-        named: dict[str, list[str]] = {}
+        reasons = self.dropped_counts + Counter(drop["reason"] for drop in self.dropped)
+        named: dict[str, list[str]] = {reason: list(names) for reason, names in self.dropped_examples.items()}
         for drop in self.dropped:
             named.setdefault(drop["reason"], []).append(drop["item"])
         counts: dict[str, Any] = {

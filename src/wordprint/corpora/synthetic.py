@@ -1,0 +1,168 @@
+"""Synthetic corpus: sentences spoken by many espeak-ng voices, with the true time of each word.
+
+LibriSpeech layout under OUTPUT/synthetic, and `words.jsonl`: one line per utterance with `utterance_id`, `speaker`, `voice`
+and `words`, a list of [word, start_s, end_s]. The recordings are slightly noisy and differ in rate, pitch and level.
+No licence applies to the speech itself; espeak-ng is GPL-3.0-or-later software.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.audio import SAMPLE_RATE, write_audio
+from wordprint.config import PrepareConfig
+from wordprint.corpora.espeak import ACCENTS, Synthesiser, Voice
+from wordprint.corpora.sentences import draw_sentences
+from wordprint.errors import ConfigError, InputError
+from wordprint.manifest import atomic_path, read_jsonl, write_jsonl, write_text
+from wordprint.records import Interval
+from wordprint.stage import StageRun
+
+FOLDER = "synthetic"
+SUBSET = "espeak"
+WORDS = f"{FOLDER}/words.jsonl"
+
+_SHARD_SIZE = 32  # utterances that one task speaks
+_CHAPTER_SIZE = 50
+_FIRST_SPEAKER = 1001
+_MAX_UTTERANCES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A synthetic person: a voice, and how loud and how noisy their recordings are (dB of full scale, peak; dB)."""
+
+    speaker: str
+    voice: Voice
+    level_db: float
+    snr_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one speaker says; `seed` decides the small differences between their recordings."""
+
+    utterance_id: str
+    speaker: Speaker
+    text: str
+    seed: tuple[int, int]
+
+
+def draw_speakers(count: int, seed: int) -> list[Speaker]:
+    """Different voices: every variant once before one comes back with another accent."""
+    with Synthesiser() as synthesiser:
+        variants = synthesiser.variants()
+    if not 1 <= count <= len(variants) * len(ACCENTS):
+        raise ConfigError(f"synthetic_speakers is {count}", expected=f"1 to {len(variants) * len(ACCENTS)}")
+    rng = np.random.default_rng((seed, 0))
+    order, shift = rng.permutation(len(variants)), int(rng.integers(len(ACCENTS)))
+    speakers = []
+    for index in range(count):
+        turn, place = divmod(index, len(variants))
+        accent = ACCENTS[(place + turn + shift) % len(ACCENTS)]
+        voice = Voice(variants[order[place]], accent, int(rng.integers(140, 186)), int(rng.integers(35, 66)))
+        level_db, snr_db = rng.uniform(-15.0, -3.0), rng.uniform(25.0, 40.0)
+        speakers.append(Speaker(str(_FIRST_SPEAKER + index), voice, float(level_db), float(snr_db)))
+    return speakers
+
+
+def speak(
+    synthesiser: Synthesiser, text: str, speaker: Speaker, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], tuple[Interval, ...]]:
+    """A recording of `text`, float32 (N,) at SAMPLE_RATE with silence around it, and the times of its words in it.
+
+    Rate, pitch, level and silence vary a little with `rng`; the background is pink noise at the speaker's SNR.
+    """
+    rate = round(speaker.voice.words_per_minute * rng.uniform(0.93, 1.07))
+    pitch = int(np.clip(speaker.voice.pitch + rng.integers(-4, 5), 0, 99))
+    speech, words = synthesiser.synthesise(text, Voice(speaker.voice.variant, speaker.voice.accent, rate, pitch))
+    before, after = (round(seconds * SAMPLE_RATE) for seconds in rng.uniform(0.15, 0.4, size=2))
+    peak = 10 ** ((speaker.level_db + rng.uniform(-2.0, 2.0)) / 20)
+    speech *= np.float32(peak / max(float(np.abs(speech).max()), 1e-6))
+    noise_rms = float(np.sqrt(np.mean(speech**2))) * 10 ** (-speaker.snr_db / 20)
+    samples = _pink_noise(before + len(speech) + after, rng) * np.float32(noise_rms)
+    samples[before : before + len(speech)] += speech
+    shift_s = before / SAMPLE_RATE
+    return samples, tuple(Interval(word.symbol, word.start_s + shift_s, word.end_s + shift_s) for word in words)
+
+
+def write_corpus(stage: StageRun, config: PrepareConfig, workers: int) -> list[str]:
+    """Speak the corpus of `config` into OUTPUT/synthetic; returns the files of it that the receipt is to name."""
+    if not 1 <= config.synthetic_utterances <= _MAX_UTTERANCES:
+        raise ConfigError(f"synthetic_utterances is {config.synthetic_utterances}", expected=f"1 to {_MAX_UTTERANCES}")
+    if config.synthetic_speakers > config.synthetic_utterances:
+        raise ConfigError(
+            f"{config.synthetic_speakers} synthetic_speakers can't share {config.synthetic_utterances} synthetic_utterances",
+            expected="at least one utterance each",
+        )
+    folder, total = stage.output / FOLDER, config.synthetic_utterances
+    speakers = draw_speakers(config.synthetic_speakers, config.seed)
+    work = partial(_speak_shard, folder=folder)
+    lines = _plan(config, speakers)
+    spoken = stage.map_shards("synthesise", lines, work, shard_size=_SHARD_SIZE, workers=workers, total=total, unit="utterances")
+    write_jsonl(stage.output / WORDS, _counted(stage, spoken))
+    records = read_jsonl(stage.output / WORDS)
+    for (speaker, chapter), chapter_records in groupby(records, lambda record: tuple(record["utterance_id"].split("-")[:2])):
+        text = "".join(f"{r['utterance_id']} {' '.join(word[0] for word in r['words']).upper()}\n" for r in chapter_records)
+        write_text(folder / SUBSET / speaker / chapter / f"{speaker}-{chapter}.trans.txt", text)
+    table = [f"{s.speaker} | U | {SUBSET} | 0 | {s.voice.name}\n" for s in speakers]
+    write_text(folder / "SPEAKERS.TXT", ";ID | SEX | SUBSET | MINUTES | NAME\n" + "".join(table))
+    return [WORDS]
+
+
+def _plan(config: PrepareConfig, speakers: list[Speaker]) -> Iterator[Line]:
+    """Who says what, speaker by speaker."""
+    sentences = draw_sentences(config.synthetic_utterances, np.random.default_rng((config.seed, 1)))
+    share, rest = divmod(config.synthetic_utterances, len(speakers))
+    index = 0
+    for place, speaker in enumerate(speakers):
+        for number in range(share + (place < rest)):
+            chapter, position = divmod(number, _CHAPTER_SIZE)
+            utterance_id = f"{speaker.speaker}-{chapter + 1}-{position:04d}"
+            yield Line(utterance_id, speaker, next(sentences), (config.seed, 2 + index))
+            index += 1
+
+
+def _speak_shard(lines: list[Line], folder: Path) -> list[dict[str, Any]]:
+    """Write the recordings; a JSON record for each, with the true times of its words."""
+    records = []
+    with Synthesiser() as synthesiser:
+        for line in lines:
+            record: dict[str, Any] = {"utterance_id": line.utterance_id, "speaker": line.speaker.speaker}
+            record["voice"] = line.speaker.voice.name
+            try:
+                samples, words = speak(synthesiser, line.text, line.speaker, np.random.default_rng(line.seed))
+            except InputError as error:
+                records.append(record | {"problem": str(error)})
+                continue
+            speaker, chapter, _ = line.utterance_id.split("-")
+            with atomic_path(folder / SUBSET / speaker / chapter / f"{line.utterance_id}.flac") as path:
+                write_audio(path, samples)
+            records.append(record | {"words": [[w.symbol, round(w.start_s, 5), round(w.end_s, 5)] for w in words]})
+    return records
+
+
+def _counted(stage: StageRun, records: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What could be spoken; the rest is dropped."""
+    for record in records:
+        if "problem" in record:
+            stage.drop(record["utterance_id"], "synthesis", record["problem"])
+        else:
+            yield record
+
+
+def _pink_noise(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Noise (count,) with power falling as 1/f above 50 Hz, RMS 1."""
+    size = 1 << (count - 1).bit_length()  # a power of two: FFTs of odd lengths take ten times as long
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    spectrum /= np.sqrt(np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 50.0))
+    noise = np.fft.irfft(spectrum)[:count]
+    return np.asarray(noise / np.sqrt(np.mean(noise**2)), dtype=np.float32)

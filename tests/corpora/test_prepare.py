@@ -1,0 +1,253 @@
+"""The stage: sources, ids, what is dropped and why, formats, resuming, workers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus_files import dropped, librispeech, lines, record, write
+from wordprint.audio import read_audio
+from wordprint.config import PrepareConfig
+from wordprint.corpora import prepare as stage_module
+from wordprint.corpora.prepare import prepare, safe_name
+from wordprint.errors import ConfigError, InputError, OutputConflictError
+from wordprint.manifest import read_utterances
+
+
+def test_writes_utterances_and_counts(tmp_path: Path) -> None:
+    corpus = librispeech(tmp_path / "libri")
+    write(corpus / "LICENSE.TXT", "CC BY 4.0")
+    receipt = prepare([str(corpus)], tmp_path / "out")
+    utterances = list(read_utterances(tmp_path / "out"))
+    assert [u.utterance_id for u in utterances] == [f"{s}-7-{n:04d}" for s in ("11", "12") for n in range(3)]
+    assert utterances[0].speaker == "11"
+    assert utterances[0].transcript == "HELLO WORLD"
+    assert (utterances[0].start_s, utterances[0].end_s) == (0.0, 0.5)
+    assert Path(utterances[0].audio).is_absolute()
+    assert utterances[0].meta == {"corpus": "libri", "source_id": "11-7-0000", "chapter": "7", "subset": "dev"}
+    assert receipt.counts == {"in": 6, "kept": 6, "dropped": {}}
+    assert receipt.details["corpora"]["libri"] == {
+        "kind": "librispeech", "path": str(corpus), "utterances": 6, "speakers": 2, "hours": round(3 / 3600, 4),
+        "licence_files": ["LICENSE.TXT"],
+    }  # fmt: skip
+    assert not prepare([str(corpus)], tmp_path / "out").fresh
+
+
+def test_corpora_are_joined_under_unique_ids(tmp_path: Path) -> None:
+    first, second = librispeech(tmp_path / "a"), librispeech(tmp_path / "b")
+    prepare([str(first), f"other=librispeech:{second}"], tmp_path / "out")
+    utterances = list(read_utterances(tmp_path / "out"))
+    assert len({u.utterance_id for u in utterances}) == 12
+    assert {u.speaker for u in utterances} == {"a-11", "a-12", "other-11", "other-12"}
+    assert utterances[-1].meta["corpus"] == "other"
+    assert utterances[-1].meta["source_id"] == "12-7-0002"
+
+
+def test_bad_items_are_dropped_by_reason_and_the_rest_is_kept(tmp_path: Path) -> None:
+    corpus = librispeech(tmp_path / "libri")
+    chapter = corpus / "dev" / "11" / "7"
+    write(chapter / "11-7-0000.flac", b"this is no audio")
+    record(chapter / "11-7-0003.wav", duration_s=0.0)
+    record(chapter / "11-7-0004.flac")
+    record(chapter / "11-7-0005.flac")
+    with (chapter / "11-7.trans.txt").open("ab") as file:
+        file.write(b"11-7-0003 EMPTY\n11-7-0004 CAF\xc9\n11-7-0001 AGAIN\n11-7-0009 NOBODY\n")
+    receipt = prepare([str(corpus)], tmp_path / "out")
+    assert dropped(tmp_path / "out") == {
+        "11-7-0000": "unreadable_audio",
+        "11-7-0001": "duplicate_id",
+        "11-7-0003": "empty_audio",
+        "11-7-0004": "not_utf8",
+        "11-7-0005": "missing_transcript",
+        "11-7-0009": "missing_audio",
+    }
+    assert receipt.counts["in"] == 11
+    assert receipt.counts["kept"] == 5
+    assert all(line["detail"] for line in lines(tmp_path / "out" / "dropped.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sample_rate", "channels", "subtype"),
+    [
+        ("a.flac", 8_000, 1, "PCM_24"),
+        ("a.wav", 48_000, 3, "PCM_24"),
+        ("a.wav", 44_100, 2, "FLOAT"),
+        ("a.WAV", 16_000, 1, "PCM_U8"),
+        ("a.mp3", 22_050, 1, None),
+        ("a.ogg", 48_000, 2, "VORBIS"),
+        ("a.opus", 48_000, 1, "OPUS"),
+    ],
+)
+def test_any_format_rate_and_depth(tmp_path: Path, name: str, sample_rate: int, channels: int, subtype: str | None) -> None:
+    target = tmp_path / "corpus" / "speaker" / name
+    if target.suffix == ".opus":
+        record(target.with_suffix(".ogg"), 1.0, sample_rate, channels, subtype).rename(target)
+    else:
+        record(target, 1.0, sample_rate, channels, subtype)
+    write(target.parent / "a.txt", "hello")
+    prepare([str(tmp_path / "corpus")], tmp_path / "out")
+    (utterance,) = read_utterances(tmp_path / "out")
+    assert utterance.end_s == pytest.approx(1.0, abs=0.08)  # MP3 pads to whole frames
+    samples = read_audio(utterance.audio, utterance.start_s, utterance.end_s)
+    assert len(samples) == pytest.approx(16_000 * utterance.duration_s, abs=2)
+    assert float(np.abs(samples[4000:12000]).max()) == pytest.approx(0.3, abs=0.05)
+
+
+def test_same_bytes_for_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "SHARD_SIZE", 4)
+    corpus = librispeech(tmp_path / "libri", speakers=tuple("123456"))
+    write(corpus / "dev" / "3" / "7" / "3-7-0001.flac", b"no audio")
+    for workers in (1, 2):
+        prepare([str(corpus)], tmp_path / f"out{workers}", workers=workers)
+    for name in ("utterances.jsonl", "dropped.jsonl"):
+        assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_while_reading_is_raised_for_any_number_of_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(stage_module, "SHARD_SIZE", 1)
+    corpus = librispeech(tmp_path / "libri", per_chapter=20)
+
+    def fails_late(path: Path, config: PrepareConfig):
+        from wordprint.corpora import librispeech as reader
+
+        yield from reader.prepare(path, config)
+        raise InputError("the corpus ends badly")
+
+    monkeypatch.setattr(stage_module, "load_reader", lambda kind: fails_late)
+    with pytest.raises(InputError, match="ends badly"):
+        prepare([str(corpus)], tmp_path / "out", workers=workers)
+    assert not (tmp_path / "out" / "utterances.jsonl").exists()
+
+
+def test_one_corpus_too_little_says_which_and_why(tmp_path: Path) -> None:
+    good = librispeech(tmp_path / "good")
+    write(tmp_path / "bad" / "s" / "a.lab", "hello")
+    write(tmp_path / "bad" / "s" / "a.wav", b"not a recording")
+    with pytest.raises(InputError, match=r"none of the 1 items of .*bad can be used.*unreadable_audio"):
+        prepare([str(good), str(tmp_path / "bad")], tmp_path / "out")
+    write(tmp_path / "words" / "wav.scp", "")
+    write(tmp_path / "words" / "text", "")
+    write(tmp_path / "words" / "utt2spk", "")
+    with pytest.raises(InputError, match="words holds no utterances"):
+        prepare([str(tmp_path / "words")], tmp_path / "out2")
+
+
+def test_missing_empty_and_unknown_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        prepare([str(tmp_path / "nowhere")], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="is empty"):
+        prepare([str(tmp_path / "empty")], tmp_path / "out")
+    write(tmp_path / "notes" / "README.txt", "no speech here")
+    with pytest.raises(InputError, match=r"\.trans\.txt.*wav\.scp.*\.TextGrid.*metadata\.csv"):
+        prepare([str(tmp_path / "notes")], tmp_path / "out")
+    with pytest.raises(InputError, match="is a file"):
+        prepare([str(tmp_path / "notes" / "README.txt")], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_ambiguous_folder_needs_a_kind(tmp_path: Path) -> None:
+    corpus = librispeech(tmp_path / "libri")
+    write(corpus / "metadata.csv", "11-7-0000|HELLO\n")
+    with pytest.raises(InputError, match=r"more than one kind.*librispeech:"):
+        prepare([str(corpus)], tmp_path / "out")
+    assert prepare([f"librispeech:{corpus}"], tmp_path / "out").counts["kept"] == 6
+
+
+def test_sources_that_collide(tmp_path: Path) -> None:
+    corpus = librispeech(tmp_path / "libri")
+    with pytest.raises(ConfigError, match="NAME=KIND:PATH"):
+        prepare([str(corpus), str(corpus)], tmp_path / "out")
+    with pytest.raises(InputError, match="in one another"):
+        prepare([str(corpus)], corpus / "out")
+    with pytest.raises(InputError, match="in one another"):
+        prepare([str(corpus)], tmp_path, overwrite=True)
+    with pytest.raises(ConfigError, match="no corpus"):
+        prepare([], tmp_path / "out")
+
+
+def test_other_sources_need_another_folder(tmp_path: Path) -> None:
+    first, second = librispeech(tmp_path / "a"), librispeech(tmp_path / "b")
+    prepare([str(first)], tmp_path / "out")
+    with pytest.raises(OutputConflictError, match="sources"):
+        prepare([str(first), str(second)], tmp_path / "out")
+    assert prepare([str(first), str(second)], tmp_path / "out", overwrite=True).counts["kept"] == 12
+
+
+def test_a_corpus_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        tmp_path / "mine_for_tests.py",
+        "from wordprint.corpora.reader import UNTIL_END, Problem\n"
+        "from wordprint.records import Utterance\n"
+        "def words(path, config):\n"
+        "    for file in sorted(path.glob('*.wav')):\n"
+        "        speaker, word = file.stem.split('_')\n"
+        "        yield Utterance(file.stem, speaker, str(file), 0.0, UNTIL_END, word, config.language)\n"
+        "    yield Problem('ann_none', 'missing_audio')\n",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    record(tmp_path / "data" / "ann_lamp.wav")
+    prepare([f"mine_for_tests:words:{tmp_path / 'data'}"], tmp_path / "out", PrepareConfig(language="de"))
+    (utterance,) = read_utterances(tmp_path / "out")
+    assert (utterance.speaker, utterance.transcript, utterance.language, utterance.end_s) == ("ann", "lamp", "de", 0.5)
+    assert dropped(tmp_path / "out") == {"ann_none": "missing_audio"}
+    with pytest.raises(ConfigError, match="can't be loaded"):
+        prepare([f"mine_for_tests:nothing:{tmp_path / 'data'}"], tmp_path / "out2")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes only on Linux")
+def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
+    folder = record(tmp_path / "corpus" / "s" / "good.wav").parent
+    write(folder / "good.lab", "hello")
+    bad = bytes(folder) + b"/caf\xe9"
+    for suffix in (b".wav", b".lab"):
+        with open(bad + suffix, "wb") as file:
+            file.write((folder / f"good{suffix.decode()}").read_bytes())
+    prepare([str(tmp_path / "corpus")], tmp_path / "out")
+    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == ["s-good"]
+    assert list(dropped(tmp_path / "out").values()) == ["bad_file_name"]
+
+
+def test_safe_names() -> None:
+    assert safe_name("p225/p225_001") == "p225-p225_001"
+    assert safe_name("..") == "__"
+    assert safe_name("straße 7: a*b") == "straße_7__a_b"
+    long = [safe_name("x" * 200 + end) for end in "ab"]
+    assert long[0] != long[1]
+    assert max(map(len, long)) < 60
+
+
+def test_resumes_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "SHARD_SIZE", 2)
+    corpus = librispeech(tmp_path / "libri")
+    prepare([str(corpus)], tmp_path / "whole")
+    real, calls = stage_module.probe, []
+
+    def killed(items: list) -> list:
+        calls.append(len(items))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(items)
+
+    monkeypatch.setattr(stage_module, "probe", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepare([str(corpus)], tmp_path / "out")
+    prepare([str(corpus)], tmp_path / "out")
+    assert calls == [2, 2, 2, 2]  # the third again, the first two not
+    assert (tmp_path / "out" / "utterances.jsonl").read_bytes() == (tmp_path / "whole" / "utterances.jsonl").read_bytes()
+    assert json.loads((tmp_path / "out" / "stage.json").read_text())["counts"]["kept"] == 6
+
+
+def test_real_speech(shared_data: Path, tmp_path: Path) -> None:
+    sources = [str(shared_data / "LibriSpeech"), str(shared_data / "speechocean762"), str(shared_data / "german")]
+    receipt = prepare(sources, tmp_path / "out", workers=2)
+    corpora = {name: (c["utterances"], c["speakers"], round(c["hours"], 2)) for name, c in receipt.details["corpora"].items()}
+    assert corpora == {"LibriSpeech": (1680, 23, 3.87), "speechocean762": (4500, 225, 5.01), "german": (30, 1, 0.04)}
+    assert receipt.counts["dropped"] == {}
