@@ -1,0 +1,129 @@
+"""Word datasets to and from word folders (the Speech Commands layout), and to and from Hugging Face `datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from wordprint.audio import SAMPLE_RATE, probe_audio, write_audio
+from wordprint.config import WordsConfig
+from wordprint.errors import AudioError, ConfigError
+from wordprint.manifest import atomic_path
+from wordprint.progress import Progress
+from wordprint.stage import Receipt, open_stage
+from wordprint.words.build import build, load_recording
+from wordprint.words.cut import Rules
+from wordprint.words.dataset import WordDataset, is_word_dataset
+from wordprint.words.folders import WordFolder, safe_name, word_folder_name
+
+KEEP_ALL = WordsConfig(min_letters=0, min_duration_s=0.0, max_duration_s=3600.0, min_tokens=1, min_speakers=1)
+"""Options that filter nothing, for data that is already cut into words."""
+UNKNOWN_SPEAKER = "unknown"
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """What `write_folders` writes of a dataset."""
+
+    context_s: float = 0.0
+    split: str | None = None
+
+
+def convert(
+    source: str | Path,
+    output: str | Path,
+    to: Literal["folders", "datasets", "words"] = "folders",
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Turn a word dataset into word `folders` or a saved Hugging Face dataset (`datasets`), either into a word dataset (`words`).
+
+    Raises InputError or ConfigError for a source of another kind, OutputConflictError for an output folder in use.
+    """
+    from wordprint.words import hub
+
+    if to == "folders":
+        return write_folders(WordDataset(source), output, overwrite=overwrite, progress=progress)
+    if to == "datasets":
+        return hub.write_datasets(WordDataset(source), output, overwrite=overwrite, progress=progress)
+    if to != "words":
+        raise ConfigError(f"can't convert to '{to}'", expected="folders, datasets or words")
+    if is_word_dataset(source):
+        raise ConfigError(f"{source} is a word dataset already", expected="word folders or a saved Hugging Face dataset")
+    if hub.is_datasets_folder(source):
+        return hub.from_datasets(hub.read_datasets(source), output, overwrite=overwrite, progress=progress)
+    return from_folders(source, output, workers=workers, overwrite=overwrite, progress=progress)
+
+
+def write_folders(
+    dataset: WordDataset,
+    output: str | Path,
+    *,
+    context_s: float = 0.0,
+    split: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Write each segment as `WORD/SPEAKER_UTTERANCE_START.flac`, with up to `context_s` of real audio on either side."""
+    options = FolderOptions(context_s, split)
+    inputs = {"dataset": dataset.path}
+    with open_stage("write_folders", output, options, inputs, overwrite=overwrite, progress=progress) as stage:
+        if stage.receipt:
+            return stage.receipt
+        indices = dataset.select(split).tolist()
+        starts, ends = dataset.column("start_sample"), dataset.column("end_sample")
+        (words, word_names), (speakers, speaker_names), (ids, id_names) = map(dataset.codes, ("words", "speaker", "utterance_id"))
+        context = round(context_s * SAMPLE_RATE)
+        with stage.progress.task("write_folders", len(indices), "segments") as task:
+            for index in indices:
+                speaker, utterance = safe_name(speaker_names[speakers[index]]), safe_name(id_names[ids[index]])
+                name = f"{speaker}_{utterance}_{starts[index]}.flac"
+                path = stage.output / word_folder_name(word_names[words[index]]) / name
+                if not path.exists():  # a run that was killed goes on
+                    with atomic_path(path) as temporary:
+                        write_audio(temporary, dataset.view(index, int(starts[index]) - context, int(ends[index]) + context))
+                task.advance()
+        return stage.finish(total=len(dataset), kept=len(indices), outputs=[])
+
+
+def from_folders(
+    folder: str | Path,
+    output: str | Path,
+    config: WordsConfig = KEEP_ALL,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Write a word dataset of the recordings in word folders, each one segment; recordings that can't be read are dropped.
+
+    Where the names of the files don't tell speakers apart, all are by the speaker 'unknown'.
+    """
+    found, rules = WordFolder(folder), Rules.from_config(config)
+    with open_stage("words", output, config, {"folder": found.path}, overwrite=overwrite, progress=progress) as stage:
+        if stage.receipt:
+            return stage.receipt
+        records = list(_records(found))
+        return build(stage, lambda: records, load_recording, rules, workers, for_training=False)
+
+
+def _records(folder: WordFolder) -> Iterator[dict[str, Any]]:
+    for recording in folder.recordings:
+        path = folder.path / recording.name
+        try:
+            duration_s = probe_audio(path).duration_s
+        except AudioError:  # counted when it is read
+            duration_s = 0.0
+        yield {
+            "utterance_id": recording.name.removesuffix(path.suffix).replace("/", "-"),
+            "speaker": (folder.speakers_known and recording.speaker) or UNKNOWN_SPEAKER,
+            "audio": str(path),
+            "start_s": 0.0,
+            "end_s": duration_s,
+            "transcript": recording.word,
+            "meta": {"corpus": folder.path.name},
+        }

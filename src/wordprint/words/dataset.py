@@ -1,0 +1,221 @@
+"""A word dataset on disk: its segments as columns, and their audio as slices of memory-mapped files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wordprint.errors import InputError
+from wordprint.manifest import resolve
+from wordprint.words.store import DATASET, SCHEMA, SPLITS, arrow, map_audio, map_table
+
+_PLACE = ("shard", "row", "context_start_sample", "context_end_sample")
+
+
+def is_word_dataset(path: str | Path) -> bool:
+    """Whether `path` is the folder of a word dataset (and not a folder of words)."""
+    return (Path(path) / DATASET).is_file()
+
+
+class WordDataset:
+    """Segments of words and phrases over audio that is stored once; nothing is read before it is asked for.
+
+    All positions are samples at 16 kHz counted from the start of the segment's utterance. Pickles as its path, so
+    worker processes map the same files.
+
+    `limits` bound what a crop of a segment may show: real audio stops before any word that must not be heard with it
+    (excluded, or of another side of the split); beyond, crops hold zeros.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        file = resolve(path, DATASET, "words")
+        self.path = file.parent
+        self.metadata: dict[str, Any] = _read_metadata(file)
+        """What `dataset.json` says: schema, counts, shards, options."""
+        rows = [shard["rows"] for shard in self.metadata["audio_shards"]]
+        self._first_row = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)])
+        self._mapped = np.zeros(len(rows), bool)
+        self._audio: list[NDArray[np.int16]] = [np.empty(0, np.int16)] * len(rows)
+        self._row_start = np.zeros(self._first_row[-1], np.int64)
+        self._row_length = np.zeros(self._first_row[-1], np.int64)
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._codes: dict[str, tuple[NDArray[np.int32], list[str]]] = {}
+
+    def __reduce__(self) -> tuple[type[WordDataset], tuple[str]]:
+        return WordDataset, (str(self.path.resolve()),)
+
+    def __len__(self) -> int:
+        return int(self.metadata["segments"])
+
+    def __repr__(self) -> str:
+        return f"WordDataset({str(self.path)!r}, segments={len(self)}, hours={self.metadata['hours']:.2f})"
+
+    # columns
+
+    @cached_property
+    def segments(self) -> Any:
+        """All segments as one pyarrow Table (columns: `store.segment_schema`), its columns on disk."""
+        tables = [map_table(self.path / shard["name"]) for shard in self.metadata["segment_shards"]]
+        return arrow().concat_tables(tables)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One column as numpy (len,): numbers as they are stored (missing goodness is NaN), names as str objects."""
+        if name not in self._columns:
+            values = self.segments.column(name)
+            if arrow().types.is_dictionary(values.type):
+                codes, names = self.codes(name)
+                return np.array([*names, None], dtype=object)[codes]
+            array = values.chunk(0) if values.num_chunks == 1 else values
+            self._columns[name] = array.to_numpy(zero_copy_only=False)
+        return self._columns[name]
+
+    def codes(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
+        """A column of names (words, speaker, utterance_id, corpus, split) as int32 codes (len,) into a list of names.
+
+        What to work with when there are millions of segments: comparing codes costs no Python strings.
+        """
+        if name not in self._codes:
+            values = self.segments.column(name).unify_dictionaries()  # each file has its own
+            chunks = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in values.chunks]
+            codes = chunks[0] if len(chunks) == 1 else np.concatenate([np.empty(0, np.int32), *chunks])
+            names = values.chunk(0).dictionary.to_pylist() if chunks else []
+            self._codes[name] = (codes, names)
+        return self._codes[name]
+
+    @property
+    def words(self) -> list[str]:
+        """Distinct word types (and phrases), in the order of their codes."""
+        return self.codes("words")[1]
+
+    @property
+    def speakers(self) -> list[str]:
+        """Distinct speakers, in the order of their codes."""
+        return self.codes("speaker")[1]
+
+    def select(
+        self, split: str | None = None, words: Iterable[str] | None = None, speakers: Iterable[str] | None = None
+    ) -> NDArray[np.int64]:
+        """Indices, ascending, of the segments of a split, of these words, by these speakers (each: None for all)."""
+        if split is not None and split not in SPLITS:
+            raise InputError(f"there is no split '{split}'", expected="one of " + ", ".join(SPLITS))
+        keep = np.ones(len(self), bool)
+        wanted = {"split": None if split is None else [split], "words": words, "speaker": speakers}
+        for name, values in wanted.items():
+            if values is not None:
+                codes, names = self.codes(name)
+                chosen = set(values)
+                keep &= np.array([value in chosen for value in names], bool)[codes]
+        return np.flatnonzero(keep)
+
+    # audio
+
+    def samples(self, shard: int, row: int) -> NDArray[np.int16]:
+        """The whole utterance in `row` of an audio shard: int16 (n,), zero-copy, read-only."""
+        self._map(np.array([shard]))
+        place = self._first_row[shard] + row
+        start = self._row_start[place]
+        return self._audio[shard][start : start + self._row_length[place]]
+
+    def segment_audio(self, index: int) -> NDArray[np.int16]:
+        """The segment itself, without context: int16 (n,), zero-copy, read-only."""
+        return self.view(index, int(self.column("start_sample")[index]), int(self.column("end_sample")[index]))
+
+    def view(self, index: int, start: int, stop: int) -> NDArray[np.int16]:
+        """`[start, stop)` of one segment's utterance, cut at its limits: int16, zero-copy, read-only."""
+        shard, row, low, high = (self.column(name).item(index) for name in _PLACE)
+        if not self._mapped[shard]:
+            self._map(np.array([shard]))
+        base = self._row_start.item(self._first_row.item(shard) + row)
+        whole: NDArray[np.int16] = self._audio[shard]
+        return whole[base + min(max(start, low), high) : base + min(max(stop, low), high)]
+
+    def views(self, indices: ArrayLike, starts: ArrayLike, stops: ArrayLike) -> list[NDArray[np.int16]]:
+        """`[start, stop)` of each segment's utterance, cut at its limits: B slices, zero-copy, read-only."""
+        indices = np.asarray(indices, np.int64)
+        low, high = self.limits(indices)
+        shards, bases = self._places(indices)
+        first = (bases + np.clip(np.asarray(starts, np.int64), low, high)).tolist()
+        last = (bases + np.clip(np.asarray(stops, np.int64), low, high)).tolist()
+        audio = self._audio
+        return [audio[shard][a:b] for shard, a, b in zip(shards.tolist(), first, last, strict=True)]
+
+    def crops(
+        self,
+        indices: ArrayLike,
+        starts: ArrayLike,
+        window_samples: int,
+        out: NDArray[np.int16] | None = None,
+        *,
+        context_samples: ArrayLike | None = None,
+    ) -> NDArray[np.int16]:
+        """Windows `[start, start + window_samples)` of the segments' utterances: int16 (B, N), zeros outside the limits.
+
+        `starts` (B,) may be negative or lie anywhere else. `context_samples`, one number or (B,), narrows the limits
+        to so much real audio on either side of the segment (0: the bare word in silence). `out` is filled and returned.
+        """
+        indices, starts = np.asarray(indices, np.int64), np.asarray(starts, np.int64)
+        if out is None:
+            out = np.empty((len(indices), window_samples), np.int16)
+        if out.shape != (len(indices), window_samples):
+            raise ValueError(f"out has shape {out.shape}, expected {(len(indices), window_samples)}")
+        low, high = self.limits(indices, context_samples)
+        shards, bases = self._places(indices)
+        first = np.clip(starts, low, high)
+        lengths = np.clip(starts + window_samples, low, high) - first
+        offsets = np.clip(first - starts, 0, window_samples)
+        columns = (shards.tolist(), (bases + first).tolist(), lengths.tolist(), offsets.tolist())
+        for window, shard, begin, length, offset in zip(out, *columns, strict=True):
+            if length < window_samples:
+                window[:offset] = 0
+                window[offset + length :] = 0
+            window[offset : offset + length] = self._audio[shard][begin : begin + length]
+        return out
+
+    def centred_starts(self, indices: ArrayLike, window_samples: int) -> NDArray[np.int64]:
+        """Where windows that have the segments in their middle start: int64 (B,); add a random shift for training."""
+        indices = np.asarray(indices, np.int64)
+        middle = (self.column("start_sample")[indices].astype(np.int64) + self.column("end_sample")[indices]) // 2
+        return np.asarray(middle - window_samples // 2, np.int64)
+
+    def limits(self, indices: ArrayLike, context_samples: ArrayLike | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First sample (B,) and end (B,) of the real audio that crops of these segments may show."""
+        indices = np.asarray(indices, np.int64)
+        low = self.column("context_start_sample")[indices].astype(np.int64)
+        high = self.column("context_end_sample")[indices].astype(np.int64)
+        if context_samples is not None:
+            context = np.asarray(context_samples, np.int64)
+            low = np.maximum(low, self.column("start_sample")[indices] - context)
+            high = np.minimum(high, self.column("end_sample")[indices] + context)
+        return low, high
+
+    def _places(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Audio shard (B,) of each segment and the sample (B,) of that shard where its utterance begins."""
+        shards, rows = self.column("shard")[indices], self.column("row")[indices]
+        if not self._mapped[shards].all():
+            self._map(np.unique(shards))
+        return shards, self._row_start[self._first_row[shards] + rows]
+
+    def _map(self, shards: NDArray[Any]) -> None:
+        for shard in shards[~self._mapped[shards]].tolist():
+            audio, starts, lengths = map_audio(self.path / self.metadata["audio_shards"][shard]["name"])
+            rows = slice(self._first_row[shard], self._first_row[shard + 1])
+            self._audio[shard], self._row_start[rows], self._row_length[rows] = audio, starts, lengths
+            self._mapped[shard] = True
+
+
+def _read_metadata(file: Path) -> dict[str, Any]:
+    remedy = "run 'wordprint words' again, with --overwrite"
+    try:
+        metadata: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        schema = metadata.get("schema")
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{file} is damaged ({error})", remedy=remedy) from error
+    if schema != SCHEMA:
+        raise InputError(f"{file} has schema {schema!r}", expected=SCHEMA, remedy=remedy)
+    return metadata

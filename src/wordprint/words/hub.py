@@ -1,0 +1,186 @@
+"""Word datasets to and from Hugging Face `datasets`.
+
+The audio column is an `Audio` feature that is not decoded (FLAC bytes), so that nothing but soundfile is needed;
+`dataset.cast_column("audio", Audio())` lets `datasets` decode it where it can.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.audio import SAMPLE_RATE, resample, to_int16
+from wordprint.config import WordsConfig
+from wordprint.errors import AudioError, InputError, require_extra
+from wordprint.progress import Progress
+from wordprint.stage import PARTS, Receipt, open_stage
+from wordprint.words.build import Loaded, build, whole
+from wordprint.words.convert import KEEP_ALL, UNKNOWN_SPEAKER
+from wordprint.words.cut import Rules
+from wordprint.words.dataset import WordDataset
+from wordprint.words.store import arrow
+
+_COLUMNS = ("words", "n_words", "phones", "utterance_id", "speaker", "corpus", "start_sample", "end_sample", "goodness", "split")
+_ROWS_PER_BATCH = 500
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What makes one conversion from `datasets` another."""
+
+    config: WordsConfig
+    columns: tuple[str, str, str]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """There are no options."""
+
+
+def to_datasets(dataset: WordDataset, *, split: str | None = None, context_s: float = 0.0) -> Any:
+    """A `datasets.Dataset` in memory with a row per segment: `audio` and the columns of the segments table.
+
+    Each recording is the segment with up to `context_s` of real audio on either side.
+    """
+    hf = _datasets()
+    features = _features()
+    return hf.Dataset(arrow().Table.from_batches(_batches(dataset, features, split, context_s), features.arrow_schema))
+
+
+def from_datasets(
+    dataset: Any,
+    output: str | Path,
+    config: WordsConfig = KEEP_ALL,
+    *,
+    words: str = "words",
+    speaker: str = "speaker",
+    audio: str = "audio",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Write a word dataset of a `datasets.Dataset` whose rows are recordings of one word or phrase each.
+
+    `words`, `speaker` and `audio` name its columns; `phones`, `goodness`, `utterance_id` and `corpus` are taken where
+    they exist. Audio may be encoded (`bytes` or `path`) or decoded (`array` and `sampling_rate`).
+    """
+    hf = _datasets()
+    for column in (words, speaker, audio):
+        if column not in dataset.column_names:
+            raise InputError(
+                f"the dataset has no column '{column}'", expected=f"one of {', '.join(dataset.column_names)}", remedy="name it"
+            )
+    if isinstance(dataset.features[audio], hf.Audio):
+        dataset = dataset.cast_column(audio, hf.Audio(decode=False))
+    rules = Rules.from_config(config)
+    options = _Options(config, (words, speaker, audio), str(dataset._fingerprint))
+    with open_stage("words", output, options, {}, overwrite=overwrite, progress=progress) as stage:
+        if stage.receipt:
+            return stage.receipt
+        records = partial(_records, dataset.remove_columns(audio), words, speaker)
+        return build(stage, records, partial(_load, dataset.select_columns(audio), audio), rules, for_training=False)
+
+
+def write_datasets(
+    dataset: WordDataset, output: str | Path, *, overwrite: bool = False, progress: Progress | None = None
+) -> Receipt:
+    """What `to_datasets` gives, in a folder that `datasets.load_from_disk` opens; only a few rows are in memory at a time."""
+    hf, features, inputs = _datasets(), _features(), {"dataset": dataset.path}
+    with open_stage("write_datasets", output, _Nothing(), inputs, overwrite=overwrite, progress=progress) as stage:
+        if stage.receipt:
+            return stage.receipt
+        stream = stage.output / PARTS / "stream.arrow"  # removed when the stage is finished
+        stream.parent.mkdir(exist_ok=True)
+        with arrow().ipc.new_stream(str(stream), features.arrow_schema) as writer:
+            for batch in _batches(dataset, features, None, 0.0):
+                writer.write(batch)
+        hf.Dataset.from_file(str(stream)).save_to_disk(str(stage.output))
+        return stage.finish(total=len(dataset), kept=len(dataset), outputs=[])
+
+
+def is_datasets_folder(path: str | Path) -> bool:
+    """Whether `datasets` saved a dataset in this folder."""
+    return (Path(path) / "dataset_info.json").is_file()
+
+
+def read_datasets(path: str | Path) -> Any:
+    """The `datasets.Dataset` saved in a folder."""
+    return _datasets().load_from_disk(str(path))
+
+
+def _features() -> Any:
+    hf = _datasets()
+    kinds = {"n_words": "int8", "start_sample": "int32", "end_sample": "int32", "goodness": "float32"}
+    values = {name: hf.Value(kinds.get(name, "string")) for name in _COLUMNS}
+    return hf.Features({"audio": hf.Audio(sampling_rate=SAMPLE_RATE, decode=False), **values})
+
+
+def _batches(dataset: WordDataset, features: Any, split: str | None, context_s: float) -> Iterator[Any]:
+    """Rows as record batches. Written here, because `datasets` itself wants torchcodec to store even encoded audio."""
+    context = round(context_s * SAMPLE_RATE)
+    indices = dataset.select(split)
+    for chosen in (indices[start : start + _ROWS_PER_BATCH] for start in range(0, len(indices), _ROWS_PER_BATCH)):
+        rows = dataset.segments.select(_COLUMNS).take(chosen).to_pylist()
+        for index, row in zip(chosen.tolist(), rows, strict=True):
+            samples = dataset.view(index, row["start_sample"] - context, row["end_sample"] + context)
+            row["audio"] = {"bytes": _flac(samples), "path": f"{row['utterance_id']}_{row['start_sample']}.flac"}
+        yield arrow().RecordBatch.from_pylist(rows, schema=features.arrow_schema)
+
+
+def _flac(samples: NDArray[np.int16]) -> bytes:
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, SAMPLE_RATE, format="FLAC")
+    return file.getvalue()
+
+
+def _records(dataset: Any, words: str, speaker: str) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(dataset):
+        yield {
+            "utterance_id": f"{number:08d}-{row.get('utterance_id', '')}".rstrip("-"),
+            "speaker": row[speaker] or UNKNOWN_SPEAKER,
+            "transcript": row[words],
+            "phones": row.get("phones") or "",
+            "goodness": row.get("goodness"),
+            "meta": {"corpus": row.get("corpus") or ""},
+            "number": number,
+            "start_s": 0.0,  # unknown until it is decoded: a second each serves to make shards
+            "end_s": 1.0,
+        }
+
+
+def _load(dataset: Any, column: str, record: dict[str, Any]) -> Loaded:
+    import soundfile
+
+    value = dataset[record["number"]][column]
+    if value.get("array") is not None:
+        samples, rate = np.asarray(value["array"], np.float32), int(value["sampling_rate"])
+    else:
+        source = io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"]
+        try:
+            samples, rate = soundfile.read(source, dtype="float32")
+        except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+            raise AudioError(f"row {record['number']} can't be read as audio ({error})") from error
+    if samples.size == 0:
+        raise AudioError(f"row {record['number']} holds no audio", reason="empty_audio")
+    if not np.isfinite(samples).all():
+        raise AudioError(f"row {record['number']} holds samples that are not finite numbers", reason="non_finite_audio")
+    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    resampled = to_int16(resample(mono, rate, SAMPLE_RATE))
+    return resampled, whole(record, len(resampled))
+
+
+def _datasets() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise require_extra("datasets", "datasets", "conversion to and from Hugging Face datasets") from error
+    return datasets
