@@ -41,7 +41,7 @@ class ValidateConfig:
     """Drop utterances longer than this."""
     silence_db: float = -60.0
     """Drop utterances whose level (RMS, dB of full scale) is below this."""
-    clipping_share: float = 0.01
+    clipping_share: float = 0.001
     """Report utterances with more than this share of samples at full scale."""
     max_chars_per_s: float = 30.0
     """Drop utterances whose transcript can't fit the duration."""

@@ -1,0 +1,154 @@
+"""The words to score a model on, embedded, and what the model may have heard of them before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.config import EvaluateConfig
+from wordprint.errors import LeakError, ModelError
+from wordprint.manifest import atomic_path
+from wordprint.model import WaveformEmbedder
+from wordprint.progress import Progress
+from wordprint.words.dataset import is_word_dataset
+from wordprint.words.folders import SILENCE
+from wordprint.words.tokens import Tokens, load_tokens
+
+BATCH = 64
+"""Tokens whose audio is in memory at once."""
+NAMED = 20
+"""Seen words or speakers that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What of the data the model was trained on; None where the model does not say."""
+
+    words: list[str] | None
+    speakers: list[str] | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"words": self.words, "speakers": self.speakers}
+
+    @property
+    def warning(self) -> str:
+        """One loud line, or an empty string when nothing is seen."""
+        parts = []
+        for kind, names in (("words", self.words), ("speakers", self.speakers)):
+            if names:
+                parts.append(f"{len(names)} {kind} ({_listed(names)})")
+        return f"the model was trained on {' and '.join(parts)} that are scored here" if parts else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """One word folder or word dataset, its tokens and their unit embeddings (n, D)."""
+
+    name: str
+    path: Path
+    kind: str
+    split: str | None
+    tokens: Tokens
+    embeddings: NDArray[np.float32]
+    seen: Seen
+
+    @property
+    def words(self) -> NDArray[np.str_]:
+        return np.array(self.tokens.words)
+
+    @property
+    def speakers(self) -> NDArray[np.str_] | None:
+        """Speakers (n,), "" for recordings of nobody; None where the data doesn't tell."""
+        return np.array(self.tokens.speakers) if self.tokens.speakers_known else None
+
+    @property
+    def spoken(self) -> NDArray[np.int64]:
+        """Numbers of the tokens that hold a word (all but the silences)."""
+        return np.flatnonzero(self.words != SILENCE)
+
+
+def load_data(
+    paths: Sequence[Path], embedder: WaveformEmbedder, config: EvaluateConfig, cache: Path, progress: Progress
+) -> list[Data]:
+    """Read and embed each of `paths`; embeddings are kept in `cache` until the stage is done.
+
+    Raises LeakError for a word dataset whose words or speakers the model was trained on, unless the config allows it.
+    """
+    loaded = []
+    for name, path in zip(unique_names(paths), paths, strict=True):
+        dataset = is_word_dataset(path)
+        split = config.split if dataset else None
+        tokens = load_tokens(path, split=split, silence=not dataset)
+        seen = seen_in_training(tokens, embedder)
+        if dataset and not config.allow_seen:
+            _refuse_leak(path, split, seen)
+        embeddings = _cached(cache / f"{name}.npy", tokens, embedder, config.context, name, progress)
+        loaded.append(Data(name, path, "word dataset" if dataset else "word folder", split, tokens, embeddings, seen))
+    return loaded
+
+
+def unique_names(paths: Sequence[Path]) -> list[str]:
+    """A short name for each path, safe in file names: the folder's own, numbered where two are the same."""
+    names: list[str] = []
+    for path in paths:
+        stem = re.sub(r"[^\w.-]+", "_", path.resolve().name) or "data"
+        taken = sum(name == stem or name.startswith(f"{stem}-") for name in names)
+        names.append(f"{stem}-{taken + 1}" if taken else stem)
+    return names
+
+
+def seen_in_training(tokens: Tokens, embedder: WaveformEmbedder) -> Seen:
+    """Which of the words and speakers the model says it was trained on."""
+    words = embedder.training_words
+    metadata = getattr(embedder, "metadata", {})
+    speakers = getattr(embedder, "training_speakers", None) or metadata.get("training_speakers")
+    return Seen(
+        None if words is None else sorted(set(tokens.words) & set(words)),
+        None if speakers is None or not tokens.speakers_known else sorted((set(tokens.speakers) - {""}) & set(speakers)),
+    )
+
+
+def embed_tokens(
+    tokens: Tokens, embedder: WaveformEmbedder, *, context: bool, name: str, progress: Progress
+) -> NDArray[np.float32]:
+    """Unit embeddings (n, D) of all tokens; raises ModelError when the model gives something else than vectors."""
+    parts = []
+    with progress.task(f"embed {name}", len(tokens), "tokens") as task:
+        for batch in tokens.batches(embedder.window_samples, BATCH, context=context):
+            vectors = np.asarray(embedder.embed(batch), dtype=np.float32)
+            if vectors.ndim != 2 or len(vectors) != len(batch) or not np.isfinite(vectors).all():
+                raise ModelError(
+                    f"{embedder.name} gave embeddings of shape {vectors.shape} for waveforms of shape {batch.shape}",
+                    expected="one finite vector for each",
+                )
+            parts.append(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+            task.advance(len(batch))
+    return np.concatenate(parts)
+
+
+def _cached(
+    path: Path, tokens: Tokens, embedder: WaveformEmbedder, context: bool, name: str, progress: Progress
+) -> NDArray[np.float32]:
+    if not path.exists():
+        embeddings = embed_tokens(tokens, embedder, context=context, name=name, progress=progress)
+        with atomic_path(path) as temporary:
+            np.save(temporary, embeddings)
+    return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+
+
+def _refuse_leak(path: Path, split: str | None, seen: Seen) -> None:
+    remedy = "choose another split, or allow it with --allow-seen to get figures that are marked"
+    if split == "train":
+        raise LeakError(f"the split 'train' of {path} is what models are trained on", remedy=remedy)
+    if seen.warning:
+        raise LeakError(f"{path}, split '{split}': {seen.warning}", remedy=remedy)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")

@@ -1,0 +1,271 @@
+"""The stage: figures, lists that give the figures again, leaks, bad input, the contract of stages."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+
+from evaluate.tones import Bands
+from wordprint.config import EvaluateConfig
+from wordprint.errors import ConfigError, DatasetError, InputError, LeakError, ModelError, OutputConflictError
+from wordprint.evaluate import few_shot
+from wordprint.evaluate.run import evaluate
+from wordprint.manifest import digest_file, read_jsonl
+from wordprint.words.tokens import load_tokens
+
+CONFIG = EvaluateConfig(targets=("yes", "no", "up"), shots=(1, 3), draws=5, dtw_tokens=20, players=2)
+
+
+@pytest.fixture(scope="module")
+def scored(word_folder, tmp_path_factory):
+    """Output folder of one evaluation of all protocols."""
+    output = tmp_path_factory.mktemp("evaluate") / "out"
+    evaluate(Bands(), [word_folder], output, CONFIG)
+    return output
+
+
+@pytest.fixture
+def plain_report(monkeypatch):
+    """Plots take seconds; most tests don't look at them."""
+    monkeypatch.setattr("wordprint.evaluate.run.write_report", lambda path, *_: path.write_text("report"))
+
+
+def _metrics(output):
+    return json.loads((output / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_metrics_hold_figures_intervals_and_origin(scored):
+    metrics = _metrics(scored)
+    assert metrics["schema"] == "wordprint.metrics/1"
+    assert metrics["model"] == {"name": "bands", "digest": "0" * 64, "window_samples": 8000}
+    assert metrics["seed"] == 0
+    assert metrics["warnings"] == []
+    entry = metrics["data"][0]
+    assert (entry["tokens"], entry["words"], entry["speakers"]) == (96, 6, 8)
+    assert entry["seen_in_training"]["words"] == []
+    open_set = entry["protocols"]["open_set"]
+    assert open_set["targets"] == ["yes", "no", "up"]
+    assert open_set["unknown"] == ["bed", "cat", "dog"]
+    assert open_set["targets_seen_in_training"] == []
+    for estimates in open_set["shots"].values():
+        for estimate in estimates.values():
+            assert set(estimate) == {"mean", "std", "low", "high"}
+    assert open_set["shots"]["3"]["closed"]["mean"] > 0.9
+    same = entry["protocols"]["same_different"]
+    assert same["estimates"]["ap_across_speakers"]["low"] <= same["estimates"]["ap_across_speakers"]["value"] <= 1
+    assert same["estimates"]["ap"]["value"] > 2 * same["chance"]["ap"]
+    assert same["reference"]["tokens"] == 20
+    assert "digits" in entry["protocols"]["user_defined"]["not_run"]
+
+
+def test_published_lists_give_the_figures_again(scored, word_folder):
+    """The lists alone, without our code for draws, are enough to score anybody's model."""
+    entry = _metrics(scored)["data"][0]
+    tokens = list(read_jsonl(scored / entry["tokens_list"]["file"]))
+    audio = load_tokens(word_folder)
+    assert [token["name"] for token in tokens] == audio.names
+    embeddings = Bands().embed(audio.waveforms(8000))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    protocol = entry["protocols"]["open_set"]
+    assert digest_file(scored / protocol["trials"]["file"]) == protocol["trials"]["sha256"]
+    closed = []
+    for draw in read_jsonl(scored / protocol["trials"]["file"]):
+        enrolled = {tokens[i]["speaker"] for row in draw["supports"].values() for i in row}
+        assert not enrolled & {tokens[i]["speaker"] for i in draw["queries"] + draw["unknown"]}
+        targets = list(draw["supports"])
+        models = few_shot.prototypes(embeddings, np.array([draw["supports"][word][:1] for word in targets]))
+        predicted = (embeddings[draw["queries"]] @ models.T).argmax(axis=1)
+        closed.append(np.mean([targets[p] == tokens[i]["word"] for p, i in zip(predicted, draw["queries"], strict=True)]))
+    assert protocol["shots"]["1"]["closed"]["mean"] == pytest.approx(np.mean(closed))
+    sets = {line["set"]: line["tokens"] for line in read_jsonl(scored / entry["protocols"]["same_different"]["trials"]["file"])}
+    assert sets["embeddings"] == list(range(96))
+    assert len(set(sets["mfcc_dtw"])) == 20
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_again_does_nothing_and_elsewhere_gives_the_same_bytes(scored, word_folder, tmp_path):
+    calls = Bands.calls
+    assert not evaluate(Bands(), [word_folder], scored, CONFIG).fresh
+    assert Bands.calls == calls
+    evaluate(Bands(), [word_folder], tmp_path / "out", CONFIG)
+    for path in sorted((scored / "trials").iterdir()):
+        assert path.read_bytes() == (tmp_path / "out" / "trials" / path.name).read_bytes()
+    here, there = _metrics(scored), _metrics(tmp_path / "out")
+    assert here.pop("command") != there.pop("command")  # the output folder
+    assert here == there
+    with pytest.raises(OutputConflictError, match="draws"):
+        evaluate(Bands(), [word_folder], scored, EvaluateConfig(draws=3))
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_another_model_is_another_run(scored, word_folder):
+    other = Bands()
+    other.digest = "1" * 64
+    with pytest.raises(OutputConflictError, match="model"):
+        evaluate(other, [word_folder], scored, CONFIG)
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_embeddings_are_kept_until_the_stage_is_done(word_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("wordprint.evaluate.run.run_protocols", _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Bands(), [word_folder], tmp_path / "out", CONFIG)
+    calls = Bands.calls
+    monkeypatch.undo()
+    evaluate(Bands(), [word_folder], tmp_path / "out", CONFIG)
+    assert Bands.calls == calls
+    assert not (tmp_path / "out" / ".parts").exists()
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_command_can_be_run_again(scored, word_folder):
+    words = shlex.split(_metrics(scored)["command"])
+    assert words[:4] == ["wordprint", "evaluate", "bands", str(word_folder)]
+    assert words[words.index("--targets") + 1 :][:3] == ["yes", "no", "up"]
+
+
+def test_report_is_one_file_that_names_the_figures(scored):
+    page = (scored / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
+    assert "Accuracy at 5 % FAR" in page
+    assert page.count("<svg") >= 3
+    assert "MFCC + DTW" in page
+    assert "None of these words was in the training vocabulary" in page
+
+
+def test_seen_words_are_said_loudly_and_left_out_of_same_different(word_folder, tmp_path):
+    model = Bands()
+    model.training_words = frozenset({"yes", "cat", "house"})
+    evaluate(model, [word_folder], tmp_path / "out", CONFIG)
+    metrics = _metrics(tmp_path / "out")
+    assert metrics["warnings"] == ["tones: the model was trained on 2 words (cat, yes) that are scored here"]
+    protocols = metrics["data"][0]["protocols"]
+    assert protocols["open_set"]["targets_seen_in_training"] == ["yes"]
+    assert protocols["open_set"]["unknown_seen_in_training"] == ["cat"]
+    assert protocols["same_different"]["words_left_out_because_seen"] == ["cat", "yes"]
+    assert protocols["same_different"]["word_types"] == 4
+    assert "Seen in training" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_model_that_does_not_say_is_not_called_clean(word_folder, tmp_path):
+    model = Bands()
+    model.training_words = None
+    evaluate(model, [word_folder], tmp_path / "out", CONFIG)
+    assert _metrics(tmp_path / "out")["data"][0]["seen_in_training"]["words"] is None
+    assert "does not say" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_speakers_of_training_are_said_too(word_folder, tmp_path):
+    model = Bands()
+    model.training_speakers = frozenset({"s3", "else"})
+    evaluate(model, [word_folder], tmp_path / "out", CONFIG)
+    assert _metrics(tmp_path / "out")["warnings"] == ["tones: the model was trained on 1 speakers (s3) that are scored here"]
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_a_word_dataset_with_seen_words_is_refused_unless_allowed(word_folder, tmp_path, monkeypatch):
+    """Word datasets are split by word, so a seen word there is a mistake in the set-up."""
+    tokens = load_tokens(word_folder)
+    monkeypatch.setattr("wordprint.evaluate.data.is_word_dataset", lambda path: True)
+    monkeypatch.setattr("wordprint.evaluate.data.load_tokens", lambda path, **_: tokens)
+    model = Bands()
+    model.training_words = frozenset({"yes"})
+    with pytest.raises(LeakError, match=r"split 'test': the model was trained on 1 words \(yes\)"):
+        evaluate(model, [word_folder], tmp_path / "out", CONFIG)
+    with pytest.raises(LeakError, match="split 'train'"):
+        evaluate(Bands(), [word_folder], tmp_path / "train", EvaluateConfig(split="train"))
+    evaluate(model, [word_folder], tmp_path / "allowed", EvaluateConfig(shots=(1,), draws=2, dtw_tokens=0, allow_seen=True))
+    metrics = _metrics(tmp_path / "allowed")
+    assert len(metrics["warnings"]) == 1
+    assert metrics["data"][0]["protocols"]["same_different"]["word_types"] == 6
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_unreadable_recordings_are_counted_and_the_rest_scored(word_folder, tmp_path):
+    folder = shutil.copytree(word_folder, tmp_path / "tones")
+    (folder / "yes" / "s0_nohash_0.wav").write_bytes(b"not audio")
+    receipt = evaluate(Bands(), [folder], tmp_path / "out", CONFIG)
+    assert receipt.counts["dropped"] == {"unreadable_audio": 1}
+    assert receipt.counts["kept"] == 95
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_several_data_sets_and_equal_names(word_folder, tmp_path):
+    other = shutil.copytree(word_folder, tmp_path / "tones")
+    evaluate(Bands(), [word_folder, other], tmp_path / "out", EvaluateConfig(shots=(1,), draws=2, dtw_tokens=0))
+    first, second = _metrics(tmp_path / "out")["data"]
+    assert (first["name"], second["name"]) == ("tones", "tones-2")
+    assert first["protocols"]["open_set"]["shots"] == second["protocols"]["open_set"]["shots"]
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_shots_without_recordings_are_left_out_and_named(word_folder, tmp_path):
+    config = EvaluateConfig(targets=("yes", "no"), shots=(1, 3, 15, 30), draws=2, dtw_tokens=0)
+    evaluate(Bands(), [word_folder], tmp_path / "out", config)
+    open_set = _metrics(tmp_path / "out")["data"][0]["protocols"]["open_set"]
+    assert list(open_set["shots"]) == ["1", "3"]
+    assert open_set["shots_not_possible"] == [15, 30]
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_keywords_chosen_by_the_data_are_fewer_where_speakers_are_few(word_folder, tmp_path):
+    """Words of one speaker each can't all be enrolled by some and asked of others; those of many speakers can."""
+    folder = tmp_path / "tones"
+    for word, speakers in {"yes": (0, 1, 2), "no": (0, 1, 2), "up": (0, 1), "bed": (1, 2), "cat": (0, 2), "dog": (3, 4)}.items():
+        for name in [f"s{speaker}_nohash_{take}.wav" for speaker in speakers for take in (0, 1)]:
+            (folder / word).mkdir(parents=True, exist_ok=True)
+            shutil.copy(word_folder / word / name, folder / word / name)
+    evaluate(Bands(), [folder], tmp_path / "out", EvaluateConfig(shots=(1, 2), draws=2, dtw_tokens=0))
+    open_set = _metrics(tmp_path / "out")["data"][0]["protocols"]["open_set"]
+    assert open_set["targets"] == ["no", "yes", "bed"]
+    assert open_set["unknown"] == ["cat", "dog", "up"]
+    assert list(open_set["shots"]) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("config", "match"),
+    [
+        (EvaluateConfig(shots=()), "shots"),
+        (EvaluateConfig(shots=(0, 1)), "shots"),
+        (EvaluateConfig(draws=0), "draws"),
+        (EvaluateConfig(enroll_share=1.0), "enroll_share"),
+        (EvaluateConfig(targets=("yes",)), "targets"),
+    ],
+)
+def test_options_out_of_range(config, match, word_folder, tmp_path):
+    with pytest.raises(ConfigError, match=match):
+        evaluate(Bands(), [word_folder], tmp_path / "out", config)
+
+
+def test_bad_input_is_one_clear_error(word_folder, tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        evaluate(Bands(), [tmp_path / "nowhere"], tmp_path / "out", CONFIG)
+    with pytest.raises(InputError, match="no data"):
+        evaluate(Bands(), [], tmp_path / "out", CONFIG)
+    with pytest.raises(InputError):
+        evaluate("no.such.module:Model", [word_folder], tmp_path / "out", CONFIG)
+
+
+def test_one_word_is_not_enough(word_folder, tmp_path):
+    folder = tmp_path / "one"
+    shutil.copytree(word_folder / "yes", folder / "yes")
+    for path in sorted((folder / "yes").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(DatasetError, match="no protocol can be run"):
+        evaluate(Bands(), [folder], tmp_path / "out", EvaluateConfig(dtw_tokens=0))
+
+
+def test_a_model_that_gives_no_vectors_is_an_error(word_folder, tmp_path):
+    model = Bands()
+    model.embed = lambda waveforms: np.full((len(waveforms), 4), np.nan, np.float32)
+    with pytest.raises(ModelError, match="finite vector"):
+        evaluate(model, [word_folder], tmp_path / "out", CONFIG)
