@@ -17,7 +17,9 @@ CONFIGS = [value for name, value in vars(config).items() if name.endswith("Confi
 
 def test_toml_becomes_nested_frozen_configs(tmp_path):
     path = tmp_path / "recipe.toml"
-    path.write_text('sources = ["librispeech:/data"]\n[words]\nmin-letters = 4\nexclude_words_from = ["lists/a.txt"]\nmin_goodness = -3\n')
+    path.write_text(
+        'sources = ["librispeech:/data"]\n[words]\nmin-letters = 4\nexclude_words_from = ["lists/a.txt"]\nmin_goodness = -3\n'
+    )
     recipe = read_toml(path, RunConfig)
     assert recipe.sources == ("librispeech:/data",)
     assert recipe.words == WordsConfig(min_letters=4, exclude_words_from=(Path("lists/a.txt"),), min_goodness=-3.0)

@@ -40,9 +40,13 @@ def test_a_bad_line_is_named(tmp_path, line):
 
 
 def test_nothing_appears_when_writing_fails(tmp_path):
-    with pytest.raises(RuntimeError), atomic_write(tmp_path / "file.txt") as file:
-        file.write("half")
-        raise RuntimeError("stopped")
+    def stop_halfway():
+        with atomic_write(tmp_path / "file.txt") as file:
+            file.write("half")
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        stop_halfway()
     assert list(tmp_path.iterdir()) == []
 
 

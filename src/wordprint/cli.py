@@ -15,24 +15,30 @@ from wordprint.version import __version__
 
 COMMANDS = {
     "run": "all stages below on one or more corpora, from one TOML or from flags",
-    "prepare": "1  find utterances and transcripts in corpora of many layouts",
-    "validate": "1  check recordings and transcripts, with a report",
-    "align": "2  find where each word and phone lies",
-    "words": "3  cut a dataset of word segments, split by speaker and word",
-    "train": "4  train an encoder so that recordings of one word land close together",
-    "evaluate": "5  score a model on words and speakers it never heard, with a report",
-    "export": "6  write one ONNX file (and int8), checked against the network",
-    "enroll": "7  learn a keyword from a few recordings",
-    "spot": "7  find enrolled keywords in a recording",
+    "prepare": "find utterances and transcripts in corpora of many layouts",
+    "validate": "check recordings and transcripts, with a report",
+    "align": "find where each word and phone lies",
+    "words": "cut a dataset of word segments, split by speaker and word",
+    "train": "train an encoder so that recordings of one word land close together",
+    "evaluate": "score a model on words and speakers it never heard, with a report",
+    "export": "write one ONNX file (and int8), checked against the network",
+    "enroll": "learn a keyword from a few recordings",
+    "spot": "find enrolled keywords in a recording",
     "convert": "word dataset ⇄ word folders ⇄ Hugging Face datasets",
     "info": "say what is in a file or folder that wordprint wrote",
 }
 
-HELP = (
-    "usage: wordprint COMMAND [OPTIONS]\n\nFrom a transcribed speech corpus to a keyword spotter that learns a keyword from three recordings.\n\n"
-    + "\n".join(f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
-    + "\n\n'wordprint COMMAND --help' explains a command; 'wordprint --version' prints the version.\n"
-)
+_LISTING = "\n".join(f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
+HELP = f"""\
+usage: wordprint COMMAND [OPTIONS]
+
+From a transcribed speech corpus to a keyword spotter that learns a keyword from three recordings.
+
+{_LISTING}
+
+'wordprint COMMAND --help' explains a command, 'wordprint --version' prints the version.
+Every stage takes '--recipe FILE.toml'; 'wordprint run FILE.toml' runs a whole recipe.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,89 @@
+"""The stages as functions, and `run`, which calls them in order and skips what is done.
+
+    from wordprint import pipeline
+    pipeline.prepare(["librispeech:/data/LibriSpeech"], "work/prepare")
+    pipeline.validate("work/prepare", "work/validate")
+    …
+
+The names are those of the command line. Each loads its own dependencies when it is first used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wordprint.config import RunConfig
+from wordprint.lazy import lazy_names
+from wordprint.progress import SILENT, Progress
+from wordprint.stage import Receipt
+
+if TYPE_CHECKING:
+    from wordprint.align.run import align
+    from wordprint.corpora.prepare import prepare
+    from wordprint.corpora.validate import validate
+    from wordprint.evaluate.run import evaluate
+    from wordprint.export.run import export
+    from wordprint.info import info
+    from wordprint.spot.enroll import enroll
+    from wordprint.spot.stream import spot
+    from wordprint.train.loop import train
+    from wordprint.words.build import words
+    from wordprint.words.convert import convert
+
+__all__ = ["align", "convert", "enroll", "evaluate", "export", "info", "prepare", "run", "spot", "train", "validate", "words"]
+
+_HOMES = {
+    "prepare": "wordprint.corpora.prepare",
+    "validate": "wordprint.corpora.validate",
+    "align": "wordprint.align.run",
+    "words": "wordprint.words.build",
+    "train": "wordprint.train.loop",
+    "evaluate": "wordprint.evaluate.run",
+    "export": "wordprint.export.run",
+    "enroll": "wordprint.spot.enroll",
+    "spot": "wordprint.spot.stream",
+    "convert": "wordprint.words.convert",
+    "info": "wordprint.info",
+}
+_load = lazy_names(__name__, _HOMES)
+__getattr__ = _load
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def run(
+    work: str | Path,
+    config: RunConfig = RunConfig(),
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> list[Receipt]:
+    """Corpora to spotter: prepare → validate → align → words → train → export → evaluate (and the demo, if asked for).
+
+    Every stage has its folder under `work`; one that is done is skipped, one that was killed goes on. The model that
+    is evaluated is the exported one, since that is what a device will run. Returns the stages' receipts in order.
+    """
+    work = Path(work)
+    folder = {name: work / name for name in ("prepare", "validate", "align", "words", "train", "export", "evaluate", "demo")}
+    shared: dict[str, Any] = {"overwrite": overwrite, "progress": progress or SILENT}
+    parallel = {**shared, "workers": workers}
+    model = folder["export"] / "model.onnx"
+    steps = [
+        ("prepare", (config.sources, folder["prepare"], config.prepare), parallel),
+        ("validate", (folder["prepare"], folder["validate"], config.validate), parallel),
+        ("align", (folder["validate"], folder["align"], config.align), parallel),
+        ("words", (folder["align"], folder["words"], config.words), parallel),
+        ("train", (folder["words"], folder["train"], config.train), shared),
+        ("export", (folder["train"], folder["export"], config.export), {**shared, "words": folder["words"]}),
+        ("evaluate", (model, config.evaluate_on or (folder["words"],), folder["evaluate"], config.evaluate), shared),
+    ]
+    receipts = [_load(name)(*arguments, **options) for name, arguments, options in steps]
+    if config.demo.keywords:
+        from wordprint.demo import demo
+
+        receipts.append(demo(model, folder["demo"], config.demo, config.prepare, **shared))
+    return receipts

@@ -1,0 +1,130 @@
+"""The command line: one line per error, exit codes, recipes."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wordprint.cli import COMMANDS, main
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def wordprint(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person would."""
+    return subprocess.run([sys.executable, "-m", "wordprint", *map(str, arguments)], capture_output=True, text=True, **options)
+
+
+def one_line_error(result: subprocess.CompletedProcess[str]) -> str:
+    """The error line of a command that failed as it should: exit code 2, one line, no traceback."""
+    errors = [line for line in result.stderr.splitlines() if line.startswith("wordprint: error: ")]
+    assert result.returncode == 2, result.stderr
+    assert len(errors) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return errors[0]
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    listing = capsys.readouterr().out
+    assert all(f"  {command} " in listing for command in COMMANDS)
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("wordprint 0.")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"wordprint {command}" in capsys.readouterr().out
+
+
+def test_unknown_command_names_the_nearest(capsys):
+    assert main(["algin"]) == 2
+    assert capsys.readouterr().err == "wordprint: error: unknown command 'algin'; did you mean 'align'?\n"
+
+
+def test_missing_folder(tmp_path):
+    for command in (["prepare", tmp_path / "none"], ["validate", tmp_path / "none"], ["align", tmp_path / "none"],
+                    ["words", tmp_path / "none"], ["train", tmp_path / "none"], ["export", tmp_path / "none"]):  # fmt: skip
+        line = one_line_error(wordprint(*command, "-o", tmp_path / "out"))
+        assert str(tmp_path / "none") in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_empty_folder(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    line = one_line_error(wordprint("prepare", tmp_path / "corpus", "-o", tmp_path / "out"))
+    assert str(tmp_path / "corpus") in line
+
+
+def test_unknown_option_in_a_recipe(tmp_path):
+    (tmp_path / "recipe.toml").write_text("[words]\nmin_leters = 3\n")
+    line = one_line_error(wordprint("run", tmp_path / "recipe.toml"))
+    assert "unknown option 'min_leters'; did you mean 'min_letters'?" in line
+
+
+def test_a_recipe_sets_the_defaults_and_flags_win(tmp_path, capsys):
+    (tmp_path / "recipe.toml").write_text("[words]\nmin_letters = 7\nmin_speakers = 9\n")
+    with pytest.raises(SystemExit):
+        main(["words", "--recipe", str(tmp_path / "recipe.toml"), "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "(default: 7)" in text
+    assert "(default: 9)" in text
+
+
+def test_unknown_flag_exits_2():
+    result = wordprint("align", "somewhere", "-o", "out", "--fast")
+    assert result.returncode == 2
+    assert "--fast" in result.stderr + result.stdout
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-m", "wordprint", "prepare", "synthetic", "-o", str(tmp_path / "out"), "-j", "1"]
+    runner = subprocess.Popen([*command, "--synthetic-utterances", "5000"], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out/stage.partial.json").exists():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    runner.send_signal(signal.SIGINT)
+    error = runner.communicate(timeout=30)[1]
+    assert runner.returncode == 130
+    assert error.strip().splitlines()[-1] == "wordprint: error: stopped; run the same command again to go on where it stopped"
+    assert "Traceback" not in error
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(small_disk):
+    arguments = ["prepare", "synthetic", "-o", small_disk / "out", "--synthetic-utterances", "40", "-j", "1"]
+    assert "no space left" in one_line_error(wordprint(*arguments))
+    assert not (small_disk / "out/stage.json").exists()
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    result = wordprint(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert (small_disk / "out/stage.json").exists()
+
+
+def test_the_reference_is_up_to_date():
+    script = runpy.run_path(str(REPOSITORY / "docs/make_cli_reference.py"))
+    assert (REPOSITORY / "docs/cli.md").read_text(encoding="utf-8") == script["render"](), "run 'make docs'"

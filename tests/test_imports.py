@@ -1,0 +1,82 @@
+"""The import graph: data flows one way, importing costs nothing, and the runtime never loads torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wordprint
+
+SOURCE = Path(wordprint.__file__).parent
+STAGES = ["corpora", "align", "words", "train", "evaluate", "export", "spot"]
+"""In the order of the data."""
+TOP = {"cli", "commands", "pipeline", "demo", "__init__", "__main__", "info"}
+"""What stands above the stages and may call any of them."""
+
+
+def _imports(path: Path) -> set[str]:
+    """wordprint modules that a file imports, also inside functions; not those for type checkers only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("wordprint"):
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("wordprint")}
+    return {name.removeprefix("wordprint.") for name in found}
+
+
+def _stage_of(module: str) -> str | None:
+    head = module.split(".")[0]
+    return head if head in STAGES else None
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_stage_never_reaches_back(path):
+    module = str(path.relative_to(SOURCE).with_suffix("")).replace("/", ".")
+    own = _stage_of(module)
+    if module in TOP:
+        return
+    for imported in _imports(path):
+        other = _stage_of(imported)
+        assert imported.split(".")[0] not in {"cli", "commands", "pipeline", "demo"}, f"{module} imports {imported}"
+        if own is None:
+            # base files know no stage, but for model.py, which opens a checkpoint when it is given one
+            assert other is None or (module == "model" and imported.startswith("train.checkpoint")), f"{module} imports {imported}"
+        elif other is not None:
+            assert STAGES.index(other) <= STAGES.index(own), f"{module} imports the later stage {imported}"
+        if own == "spot":
+            assert other in (None, "spot"), f"the runtime imports {imported}"
+
+
+@pytest.mark.parametrize(
+    ("statement", "forbidden"),
+    [
+        ("import wordprint", {"torch", "onnxruntime", "numpy", "pyarrow", "matplotlib", "tyro"}),
+        ("from wordprint.cli import main; main(['--help'])", {"torch", "onnxruntime", "numpy", "tyro"}),
+        ("from wordprint import Spotter, Model", {"torch", "pyarrow", "matplotlib", "lightning_fabric"}),
+        ("from wordprint import pipeline; pipeline.prepare", {"torch", "onnxruntime"}),
+    ],
+)
+def test_importing_costs_nothing(statement, forbidden):
+    script = f"import sys; {statement}; print('LOADED', *sorted(set(sys.modules) & {forbidden!r}))"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip().splitlines()[-1] == "LOADED"
+
+
+@pytest.mark.parametrize("module", ["wordprint", "wordprint.pipeline"])
+def test_every_exported_name_loads(module):
+    package = __import__(module, fromlist=["__all__"])
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert set(dir(package)) >= set(package.__all__)
+    with pytest.raises(AttributeError):
+        package.no_such_name  # noqa: B018
