@@ -22,7 +22,9 @@ Made by `docs/make_cli_reference.py` from `src/wordprint/commands.py` and `confi
 
 Exit codes: 0 done; 2 something you can mend (the message says what); 130 stopped with Ctrl-C, run the same command to
 go on; 1 a bug in wordprint. Progress goes to standard error, results to standard output. Every stage also takes
-`--recipe FILE.toml`, whose section of the same name sets its options; flags win over the recipe.
+`--recipe FILE.toml`, whose section of the same name sets its options; flags win over the recipe. Stages write to
+`--output FOLDER` (`-o`), replace another run's output there with `--overwrite`, and `prepare`, `validate`, `align`,
+`words` and `run` use `--workers N` (`-j`) processes (0, the default: one per core); none of these changes a result.
 """
 
 
@@ -49,15 +51,16 @@ def _default(value: Any) -> str:
     return "–" if value is None or value == "" else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _rows(cls: type, prefix: str = "") -> list[str]:
+def _rows(cls: type) -> list[str]:
     hints, docs, rows = typing.get_type_hints(cls), field_docs(cls), []
     instance = cls()
     for field in dataclasses.fields(cls):
         value = getattr(instance, field.name)
         if dataclasses.is_dataclass(value):
-            rows += _rows(type(value), f"{prefix}{field.name}.")
+            meaning = " ".join((inspect.getdoc(type(value)) or "").split())
+            rows.append(f"| `--{field.name}.…` | options of '{field.name}' | | {meaning} |")
             continue
-        flag = f"--{prefix}{field.name.replace('_', '-')}"
+        flag = f"--{field.name.replace('_', '-')}"
         rows.append(f"| `{flag}` | {_type_name(hints[field.name])} | {_default(value)} | {docs[field.name]} |".replace("||", "|"))
     return rows
 

@@ -239,6 +239,8 @@ class ExportConfig:
     """Name of the model."""
     licence: str = ""
     """Licence of the weights."""
+    materials: tuple[str, ...] = ()
+    """Data in the weights, each as 'name; licence; attribution; source'; corpora that are not named here stay as prepared."""
     int8: bool = True
     """Also write an int8 version (needs a word dataset to calibrate on)."""
     max_difference: float = 1e-4
@@ -261,7 +263,7 @@ class SpotConfig:
     """Similarity that counts as a hit, for all keywords; without it, the one stored with each keyword."""
     hold_s: float = 0.1
     """Wait this long for a better match before a detection is decided."""
-    refractory_s: float = 0.5
+    refractory_s: float = 0.75
     """After the peak of a detection, ignore hits for this long."""
     min_level_db: float = -60.0
     """Don't look at windows whose level (RMS, dB of full scale) is below this."""

@@ -1,0 +1,84 @@
+"""What people and machines read about a model: its card and its bill of materials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from string import Template
+from typing import Any
+
+from wordprint.audio import SAMPLE_RATE
+from wordprint.errors import ConfigError
+
+MATERIALS_SCHEMA = "wordprint.bill_of_materials/1"
+
+
+_FIELDS = ("name", "licence", "attribution", "source")
+
+
+def bill_of_materials(stated: Sequence[str], prepared: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the weights were made of: the `stated` lines 'name; licence; attribution; source', then the corpora of the
+    training data that none of them names. Raises ConfigError for a line without a licence."""
+    bill: list[dict[str, Any]] = []
+    for line in stated:
+        parts = [part.strip() for part in line.split(";")]
+        if not 2 <= len(parts) <= len(_FIELDS) or not all(parts):
+            raise ConfigError(
+                f"a material is {line!r}", expected="'name; licence; attribution; source' (the last two may be left out)"
+            )
+        bill.append(dict(zip(_FIELDS, parts, strict=False)))
+    names = {item["name"] for item in bill}
+    return bill + [item for item in prepared if item.get("name") not in names]
+
+
+def materials(metadata: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
+    """The bill of materials as a document of its own."""
+    return {
+        "schema": MATERIALS_SCHEMA,
+        "model": metadata["name"],
+        "files": digests,
+        "licence": metadata["licence"],
+        "materials": metadata["bill_of_materials"],
+    }
+
+
+def model_card(metadata: dict[str, Any], details: dict[str, Any]) -> str:
+    """MODEL_CARD.md from the template beside this module."""
+    template = Template((resources.files("wordprint.export") / "model_card.md").read_text(encoding="utf-8"))
+    threshold, cosine = metadata["threshold"], details.get("int8_cosine")
+    network = metadata["network"]
+    return template.substitute(
+        name=metadata["name"],
+        version=metadata["version"],
+        checkpoint=metadata["checkpoint"],
+        licence=metadata["licence"] or "not stated by whoever exported it",
+        front_end=network["front_end"],
+        encoder=network["encoder"],
+        parameters=f"{metadata['parameters']:,}",
+        embedding_size=metadata["embedding_size"],
+        window_s=f"{metadata['window_samples'] / SAMPLE_RATE:g}",
+        lengths="any length from " + f"{metadata['min_samples'] / SAMPLE_RATE:g} s"
+        if metadata["any_length"]
+        else "this length only",
+        files="\n".join(f"| `{name}` | {size / 1e6:.2f} MB |" for name, size in details["bytes"].items()),
+        training="\n".join(f"| {key} | {_cell(value)} |" for key, value in sorted(metadata["training"].items())),
+        words=_count(metadata["training_words"]),
+        speakers=_count(metadata["training_speakers"]),
+        materials="\n".join(f"- {_cell(item)}" for item in metadata["bill_of_materials"]) or "- not recorded",
+        threshold=f"{threshold['similarity']:.4f}",
+        calibration="\n".join(f"| {key} | {_cell(value)} |" for key, value in threshold.items() if key != "similarity"),
+        max_difference=f"{details['max_difference']:.1e}",
+        int8=", ".join(f"{key} {value}" for key, value in cosine.items()) if cosine else "no int8 version",
+    )
+
+
+def _count(names: list[str] | None) -> str:
+    return "not recorded" if names is None else f"{len(names):,}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_cell(item) for item in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

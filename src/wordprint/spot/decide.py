@@ -1,0 +1,76 @@
+"""The decision logic, once: similarities at regular looks in, detections out.
+
+It serves live audio and offline evaluation alike. All time is counted in samples of the stream, never on a clock,
+so that the answer depends on the audio alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wordprint.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The best look of one detection: keyword index, where its window ended in the stream, and its similarity."""
+
+    keyword: int
+    end_sample: int
+    similarity: float
+    margin: float
+    """Similarity minus the keyword's threshold; keywords compete by it."""
+
+
+class Decider:
+    """Turns a run of hits (similarity ≥ threshold) into one detection.
+
+    - The best hit so far is the candidate; a hit of any keyword with a larger margin replaces it, an equal one does not.
+    - It is decided once `hold_samples` have passed without a better one: a longer hold compares more, a shorter one is faster.
+    - For `refractory_samples` after a decided peak, hits of every keyword are ignored.
+    - A keyword that was detected is not detected again before its run of hits has ended: a plateau is one detection.
+    """
+
+    def __init__(self, thresholds: Sequence[float], *, refractory_samples: int, hold_samples: int) -> None:
+        if refractory_samples < 0 or hold_samples < 0:
+            raise ConfigError(f"refractory period {refractory_samples}, hold {hold_samples} samples", expected="0 or more")
+        self._thresholds: NDArray[np.float64] = np.asarray(thresholds, dtype=np.float64)
+        self._refractory_samples = refractory_samples
+        self._hold_samples = hold_samples
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._candidate: Peak | None = None
+        self._deaf_until = -1
+        self._spent = np.zeros(len(self._thresholds), dtype=bool)
+
+    def step(self, end_sample: int, similarities: ArrayLike) -> Peak | None:
+        """One look: `similarities` (W,) of the windows that end at `end_sample`; returns a peak when one is decided."""
+        margins = np.asarray(similarities, dtype=np.float64) - self._thresholds
+        hits = margins >= 0
+        self._spent &= hits
+        eligible = hits & ~self._spent
+        if end_sample >= self._deaf_until and eligible.any():
+            best = int(np.argmax(np.where(eligible, margins, -np.inf)))
+            if self._candidate is None or margins[best] > self._candidate.margin:
+                similarity = float(margins[best] + self._thresholds[best])
+                self._candidate = Peak(best, end_sample, similarity, float(margins[best]))
+        if self._candidate is None or end_sample - self._candidate.end_sample < self._hold_samples:
+            return None
+        return self._decide(hits)
+
+    def finish(self) -> Peak | None:
+        """The stream has ended: the candidate, if there is one, is decided."""
+        return None if self._candidate is None else self._decide(np.zeros_like(self._spent))
+
+    def _decide(self, hits: NDArray[np.bool_]) -> Peak | None:
+        peak, self._candidate = self._candidate, None
+        if peak is not None:
+            self._deaf_until = peak.end_sample + self._refractory_samples
+            self._spent[peak.keyword] = hits[peak.keyword]
+        return peak

@@ -1,0 +1,284 @@
+"""Enroll a keyword: a few recordings in, its prototype out, in a small JSON file bound to the model that made it.
+
+    enroll("model.onnx", "lights on", ["a.wav", "b.wav", "c.wav"], "keywords.json")
+
+The prototype is the mean of the shots' embeddings, normalised again (prototypical networks, Snell et al. 2017). Each
+shot is trimmed to its speech and centred in the model's window; a phrase that is longer gets a longer window.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.audio import SAMPLE_RATE, read_audio
+from wordprint.config import SpotConfig
+from wordprint.errors import AudioError, EnrollmentError, InputError
+from wordprint.manifest import to_line, write_text
+from wordprint.model import Model
+from wordprint.spot.trim import Speech, find_speech
+
+SCHEMA = "wordprint.enrollment/1"
+MAX_WINDOW_S = 3.0
+"""Longest keyword; also the longest window."""
+WINDOW_STEP_S = 0.1
+"""Windows longer than the model's are a multiple of this, so that a few lengths serve all phrases."""
+SILENT_DB = -55.0
+"""A shot whose loudest 50 ms is below this holds no usable speech."""
+CLIPPED_SHARE = 0.001
+"""Share of samples at full scale from which a shot is called clipped."""
+SHORT_S = 0.2
+"""Speech shorter than this (50 ms edges included) is likelier a knock than a word."""
+
+UNLIKE = 0.3
+"""A shot less similar than this to the mean of the others is most likely another word, or cut off."""
+
+Recording = str | Path | NDArray[np.float32]
+"""A file in any format, or (N,) float samples at 16 kHz."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One recording of a keyword. `agreement` is its similarity to the mean of the other shots (higher is better)."""
+
+    recording: str
+    start_s: float
+    end_s: float
+    level_db: float
+    embedding: tuple[float, ...]
+    agreement: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """An enrolled keyword. `similarity ≥ threshold` to its `prototype` in a window of `window_samples` is a hit."""
+
+    keyword: str
+    threshold: float
+    window_samples: int
+    duration_s: float
+    prototype: tuple[float, ...]
+    shots: tuple[Shot, ...]
+    rejected: tuple[str, ...] = ()
+    """Recordings that were not used, each with the reason."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is worth telling the person who enrolled it, one line each."""
+        lines = [*self.rejected, *(f"{shot.recording}: {warning}" for shot in self.shots for warning in shot.warnings)]
+        agreements = [shot.agreement for shot in self.shots if shot.agreement is not None]
+        if agreements and median(agreements) < self.threshold:
+            typical = f"{median(agreements):.2f} alike, the threshold is {self.threshold:.2f}"
+            lines.append(f"'{self.keyword}' may often be missed: its recordings are {typical}")
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """Keywords enrolled with one model, in the order of their first enrollment."""
+
+    model: str
+    model_digest: str
+    keywords: tuple[Keyword, ...] = ()
+
+    def add(self, keyword: Keyword) -> Enrollment:
+        """With `keyword` added, or replacing the one of the same name."""
+        if any(old.keyword == keyword.keyword for old in self.keywords):
+            return replace(self, keywords=tuple(keyword if old.keyword == keyword.keyword else old for old in self.keywords))
+        return replace(self, keywords=(*self.keywords, keyword))
+
+    def check(self, model: Model, where: str = "the enrollment") -> None:
+        """Raise EnrollmentError unless `model` made it: embeddings of two models can't be compared."""
+        if self.model_digest != model.digest:
+            raise EnrollmentError(
+                f"{where} was made with model '{self.model}' ({self.model_digest[:12]})",
+                expected=f"an enrollment for model '{model.name}' ({model.digest[:12]})",
+                remedy="enroll the keywords again with this model, or use the model it was made with",
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write as one JSON object, atomically."""
+        write_text(path, to_line({"schema": SCHEMA, **asdict(self)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Enrollment:
+        """Read what `save` wrote; raises InputError or EnrollmentError for any other file."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{path} does not exist", expected="an enrollment", remedy="make one with 'wordprint enroll'")
+        remedy = "enroll the keywords again with 'wordprint enroll'"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            schema = record.get("schema")
+            if schema != SCHEMA:
+                raise EnrollmentError(f"{path} has schema {schema!r}", expected=SCHEMA, remedy=remedy)
+            keywords = tuple(_keyword_from_json(keyword) for keyword in record["keywords"])
+            return cls(record["model"], record["model_digest"], keywords)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EnrollmentError(f"{path} is damaged ({error})", expected=f"JSON of {SCHEMA}", remedy=remedy) from error
+
+
+def enroll(
+    model: Model | str | Path | None,
+    keyword: str,
+    recordings: Sequence[Recording],
+    output: str | Path | None = None,
+    config: SpotConfig = SpotConfig(),
+    *,
+    enrollment: Enrollment | None = None,
+) -> Enrollment:
+    """Enroll `keyword` from `recordings` and return all keywords enrolled so far.
+
+    Adds to `enrollment`, else to the file `output` where it exists, and writes the file `output` when it is given.
+    `config.threshold` is kept with the keyword; without it, the threshold calibrated for the model. A recording that
+    can't be used is left out and named in `Keyword.rejected`; EnrollmentError when none can be used.
+    """
+    engine = model if isinstance(model, Model) else Model(model)
+    if enrollment is None:
+        exists = output is not None and Path(output).exists()
+        enrollment = Enrollment.load(output) if output is not None and exists else Enrollment(engine.name, engine.digest)
+    enrollment.check(engine, str(output) if output is not None else "the enrollment")
+    made = make_keyword(engine, keyword, recordings, engine.threshold if config.threshold is None else config.threshold)
+    enrollment = enrollment.add(made)
+    if output is not None:
+        enrollment.save(output)
+    return enrollment
+
+
+def make_keyword(model: Model, keyword: str, recordings: Sequence[Recording], threshold: float) -> Keyword:
+    """The prototype of one keyword and the quality of each shot."""
+    name = " ".join(keyword.split())
+    if not name:
+        raise InputError("the keyword is empty", expected="a word or a phrase")
+    if not -1 <= threshold <= 1:
+        raise InputError(f"threshold {threshold}", expected="a cosine similarity from -1 to 1")
+    if isinstance(recordings, (str, Path)):
+        recordings = [recordings]
+    loaded, rejected = _load(recordings)
+    if not loaded:
+        reasons = "; ".join(rejected) or "no recordings were given"
+        raise EnrollmentError(
+            f"no usable recording of '{name}': {reasons}", expected="one or more recordings of it, each up to 3 s"
+        )
+    window = _window_samples([speech for _, _, speech in loaded], model)
+    embeddings = np.concatenate([model.embed(centred(samples, speech, window)[None]) for _, samples, speech in loaded])
+    agreements = _agreements(embeddings)
+    shots = tuple(
+        _shot(*recording, embedding, agreement)
+        for recording, embedding, agreement in zip(loaded, embeddings, agreements, strict=True)
+    )
+    duration_s = median(speech.duration_s for _, _, speech in loaded)
+    return Keyword(
+        keyword=name,
+        threshold=float(threshold),
+        window_samples=window,
+        duration_s=round(duration_s, 3),
+        prototype=_rounded(_normalised(embeddings.mean(axis=0))),
+        shots=shots,
+        rejected=tuple(rejected),
+    )
+
+
+def centred(samples: NDArray[np.float32], speech: Speech, window_samples: int) -> NDArray[np.float32]:
+    """(window_samples,) of the recording with the middle of its speech in the middle; zeros beyond the recording."""
+    start = (speech.start_sample + speech.end_sample - window_samples) // 2
+    window = np.zeros(window_samples, np.float32)
+    piece = samples[max(0, start) : start + window_samples]
+    window[max(0, -start) : max(0, -start) + len(piece)] = piece
+    return window
+
+
+def _load(recordings: Sequence[Recording]) -> tuple[list[tuple[str, NDArray[np.float32], Speech]], list[str]]:
+    """(label, samples, speech) of the usable recordings, and a line for each of the others."""
+    loaded, rejected = [], []
+    for number, recording in enumerate(recordings, start=1):
+        label = str(recording) if isinstance(recording, (str, Path)) else f"recording {number}"
+        try:
+            samples = read_audio(recording) if isinstance(recording, (str, Path)) else _checked(recording, label)
+        except AudioError as error:
+            rejected.append(str(error))
+            continue
+        speech = find_speech(samples)
+        if speech.level_db < SILENT_DB:
+            rejected.append(f"{label} is silent (loudest part {speech.level_db:.0f} dB of full scale)")
+        elif speech.duration_s > MAX_WINDOW_S:
+            rejected.append(f"{label} holds {speech.duration_s:.1f} s of speech, more than {MAX_WINDOW_S:g} s")
+        else:
+            loaded.append((label, samples, speech))
+    return loaded, rejected
+
+
+def _checked(samples: NDArray[Any], label: str) -> NDArray[np.float32]:
+    array = np.asarray(samples)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"{label} has shape {array.shape}, type {array.dtype}", expected="(N,) float samples at 16 kHz")
+    if array.size == 0:
+        raise AudioError(f"{label} holds no audio (0 samples)", reason="empty_audio")
+    if not np.isfinite(array).all():
+        raise AudioError(f"{label} holds samples that are not finite numbers", reason="non_finite_audio")
+    return array.astype(np.float32)
+
+
+def _window_samples(speeches: Sequence[Speech], model: Model) -> int:
+    """The model's window where the typical shot fits in it; else the next length that holds the longest shot."""
+    durations_s = [speech.duration_s for speech in speeches]
+    if not model.any_length or median(durations_s) * SAMPLE_RATE <= model.window_samples:
+        return model.window_samples
+    steps = math.ceil(round(max(durations_s) / WINDOW_STEP_S, 6))
+    return max(model.window_samples, round(steps * WINDOW_STEP_S * SAMPLE_RATE))
+
+
+def _shot(
+    label: str, samples: NDArray[np.float32], speech: Speech, embedding: NDArray[np.float32], agreement: float | None
+) -> Shot:
+    warnings = []
+    clipped = float(np.mean(np.abs(samples) >= 0.999))
+    if clipped > CLIPPED_SHARE:
+        warnings.append(f"clipped ({clipped:.1%} of the samples at full scale): record it at a lower level")
+    if speech.duration_s < SHORT_S:
+        warnings.append(f"short: {speech.duration_s:.2f} s of speech")
+    if agreement is not None and agreement < UNLIKE:
+        warnings.append(f"unlike the other recordings (similarity {agreement:.2f})")
+    return Shot(
+        recording=label,
+        start_s=round(speech.start_sample / SAMPLE_RATE, 3),
+        end_s=round(speech.end_sample / SAMPLE_RATE, 3),
+        level_db=round(speech.level_db, 1),
+        embedding=_rounded(embedding),
+        agreement=agreement,
+        warnings=tuple(warnings),
+    )
+
+
+def _agreements(embeddings: NDArray[np.float32]) -> list[float | None]:
+    """Similarity of each of (K, D) to the mean of the others; None for a single one."""
+    if len(embeddings) == 1:
+        return [None]
+    others = embeddings.sum(axis=0) - embeddings
+    return [round(float(_normalised(mean) @ embedding), 4) for mean, embedding in zip(others, embeddings, strict=True)]
+
+
+def _rounded(vector: NDArray[np.float32]) -> tuple[float, ...]:
+    """Seven decimals are what float32 holds of a unit vector."""
+    return tuple(round(value, 7) for value in vector.tolist())
+
+
+def _normalised(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(vector))
+    return vector / np.float32(length) if length > 0 else vector
+
+
+def _keyword_from_json(record: dict[str, Any]) -> Keyword:
+    shots = tuple(
+        Shot(**{**shot, "embedding": tuple(shot["embedding"]), "warnings": tuple(shot["warnings"])}) for shot in record["shots"]
+    )
+    return Keyword(**{**record, "prototype": tuple(record["prototype"]), "shots": shots, "rejected": tuple(record["rejected"])})

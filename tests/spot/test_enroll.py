@@ -1,0 +1,184 @@
+"""Enrollment: trimming, prototypes, quality of the shots, the file, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from toy_model import RATE, padded, word
+from wordprint.audio import write_audio
+from wordprint.config import SpotConfig
+from wordprint.errors import EnrollmentError, InputError
+from wordprint.model import Model
+from wordprint.spot.enroll import Enrollment, centred, enroll
+from wordprint.spot.trim import Speech, find_speech
+
+
+def shots(name: str, count: int = 3, **options) -> list[np.ndarray]:
+    return [padded(word(name, seed=seed, **options), seed=seed) for seed in range(count)]
+
+
+def test_speech_is_found_where_it_is():
+    speech = find_speech(padded(word("red", 0.5), before_s=0.7, after_s=1.2))
+    assert speech.start_sample / RATE == pytest.approx(0.65, abs=0.05)
+    assert speech.end_sample / RATE == pytest.approx(1.25, abs=0.05)
+
+
+def test_a_click_far_from_the_word_is_not_speech():
+    samples = padded(word("red", 0.5), before_s=1.0)
+    samples[1600:1700] = 0.9
+    assert find_speech(samples).start_sample / RATE == pytest.approx(0.95, abs=0.05)
+
+
+def test_the_pause_inside_a_phrase_is_bridged():
+    gap = np.zeros(round(0.2 * RATE), np.float32)
+    speech = find_speech(padded(np.concatenate([word("red", 0.3), gap, word("blue", 0.3)])))
+    assert speech.duration_s == pytest.approx(0.92, abs=0.05)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(8000, np.float32), np.zeros(10, np.float32), np.full(8000, 0.5, np.float32)])
+def test_recordings_without_contrast_are_speech_as_a_whole(samples):
+    speech = find_speech(samples)
+    assert (speech.start_sample, speech.end_sample) == (0, len(samples))
+
+
+def test_noise_does_not_hide_the_word():
+    random = np.random.default_rng(0)
+    samples = padded(word("red", 0.5), before_s=1.0, after_s=1.0) + random.normal(0, 0.03, 40_000).astype(np.float32)
+    speech = find_speech(samples)
+    assert (speech.start_sample + speech.end_sample) / 2 / RATE == pytest.approx(1.25, abs=0.05)
+
+
+def test_centred_pads_and_cuts():
+    samples = np.arange(1, 11, dtype=np.float32)
+    assert centred(samples, Speech(2, 6, 0.0), 6).tolist() == [2, 3, 4, 5, 6, 7]
+    assert centred(samples, Speech(0, 2, 0.0), 6).tolist() == [0, 0, 1, 2, 3, 4]
+    assert centred(samples, Speech(8, 10, 0.0), 6).tolist() == [7, 8, 9, 10, 0, 0]
+    assert centred(samples, Speech(0, 10, 0.0), 14).tolist() == [0, 0, *range(1, 11), 0, 0]
+
+
+def test_the_prototype_is_the_normalised_mean_of_the_shots(model):
+    keyword = enroll(model, "red", shots("red")).keywords[0]
+    mean = np.mean([shot.embedding for shot in keyword.shots], axis=0)
+    np.testing.assert_allclose(keyword.prototype, mean / np.linalg.norm(mean), atol=1e-6)
+    assert keyword.threshold == model.threshold
+    assert keyword.window_samples == model.window_samples
+    assert keyword.duration_s == pytest.approx(0.6, abs=0.05)
+    assert keyword.warnings == []
+
+
+def test_a_long_phrase_gets_a_longer_window(model):
+    keyword = enroll(model, "long red", shots("red", seconds=1.6)).keywords[0]
+    assert keyword.window_samples >= 1.6 * RATE
+    assert keyword.window_samples % 1600 == 0
+
+
+def test_several_keywords_in_one_file_and_one_replaced(model, model_path, tmp_path):
+    file = tmp_path / "keywords.json"
+    enroll(model_path, "red", shots("red"), file)
+    enroll(model_path, "blue", shots("blue"), file)
+    enroll(model_path, "red", shots("red", count=1), file, SpotConfig(threshold=0.7))
+    loaded = Enrollment.load(file)
+    assert [(keyword.keyword, len(keyword.shots)) for keyword in loaded.keywords] == [("red", 1), ("blue", 3)]
+    assert loaded.keywords[0].threshold == 0.7
+    assert loaded.model_digest == model.digest
+    assert Enrollment.load(file) == loaded
+
+
+def test_the_file_gives_back_what_was_enrolled(model, tmp_path):
+    made = enroll(model, "red", shots("red"), tmp_path / "keywords.json")
+    assert Enrollment.load(tmp_path / "keywords.json") == made
+
+
+def test_recordings_may_be_files_of_any_rate(model, tmp_path):
+    for seed in range(2):
+        time_s = np.arange(8000 * 2) / 8000
+        write_audio(tmp_path / f"{seed}.wav", (0.2 * np.sin(2500 * time_s)).astype(np.float32), 8000)
+    keyword = enroll(model, "tone", sorted(tmp_path.glob("*.wav"))).keywords[0]
+    assert [shot.recording for shot in keyword.shots] == [str(tmp_path / "0.wav"), str(tmp_path / "1.wav")]
+
+
+def test_bad_recordings_are_left_out_by_name(model, tmp_path):
+    (tmp_path / "text.flac").write_text("not audio")
+    recordings = [tmp_path / "text.flac", tmp_path / "missing.wav", np.zeros(16000, np.float32), *shots("red", 1)]
+    keyword = enroll(model, "red", recordings).keywords[0]
+    assert len(keyword.shots) == 1
+    assert [line.split(" ")[1] for line in keyword.rejected] == ["can't", "does", "3"]
+
+
+def test_quality_warnings(model):
+    loud = np.clip(padded(word("red")) * 20, -1, 1)
+    brief = padded(word("red", 0.05))
+    keyword = enroll(model, "red", [loud, brief, *shots("red", 2), *shots("blue", 1)]).keywords[0]
+    text = " | ".join(keyword.warnings)
+    assert "recording 1: clipped" in text
+    assert "recording 2: short" in text
+    assert "recording 5: unlike the other recordings" in text
+
+
+def test_recordings_that_agree_less_than_the_threshold_asks_are_reported(model):
+    assert "'mix' may often be missed" in enroll(model, "mix", shots("red", 1) + shots("blue", 1)).keywords[0].warnings[-1]
+
+
+def test_a_long_recording_is_refused(model):
+    with pytest.raises(EnrollmentError, match="more than 3 s"):
+        enroll(model, "red", [np.tile(word("red", 3.5), 200)])
+
+
+@pytest.mark.parametrize(
+    ("recordings", "reason"),
+    [
+        ([], "no recordings were given"),
+        ([np.zeros(16000, np.float32)], "silent"),
+        ([np.zeros(0, np.float32)], "0 samples"),
+        ([np.full(100, np.nan, np.float32)], "finite"),
+        ([padded(word("red", 4.0))], "more than 3 s"),
+    ],
+)
+def test_no_usable_recording_is_an_error_that_says_why(model, tmp_path, recordings, reason):
+    with pytest.raises(EnrollmentError, match=reason):
+        enroll(model, "red", recordings, tmp_path / "keywords.json")
+    assert not (tmp_path / "keywords.json").exists()
+
+
+@pytest.mark.parametrize("samples", [np.zeros((2, 100), np.float32), np.zeros(100, np.int32)])
+def test_arrays_of_another_form_are_refused(model, samples):
+    with pytest.raises(InputError, match="float samples at 16 kHz"):
+        enroll(model, "red", [samples])
+
+
+def test_empty_keyword_and_threshold_out_of_range(model):
+    with pytest.raises(InputError, match="keyword is empty"):
+        enroll(model, "  ", shots("red"))
+    with pytest.raises(InputError, match="from -1 to 1"):
+        enroll(model, "red", shots("red"), config=SpotConfig(threshold=85))
+
+
+def test_an_enrollment_for_another_model_is_refused(model_path, model_writer, tmp_path):
+    file = tmp_path / "keywords.json"
+    enroll(model_path, "red", shots("red"), file)
+    before = file.read_bytes()
+    other = Model(model_writer(name="other"))
+    with pytest.raises(EnrollmentError, match=r"keywords\.json was made with model 'bands'.*enroll the keywords again"):
+        enroll(other, "blue", shots("blue"), file)
+    assert file.read_bytes() == before
+
+
+def test_damaged_enrollments(model, tmp_path):
+    file = tmp_path / "keywords.json"
+    enroll(model, "red", shots("red"), file)
+    record = json.loads(file.read_text())
+    for text, message in [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ("\xff", "damaged"),
+        (json.dumps({**record, "schema": "wordprint.enrollment/9"}), "schema 'wordprint.enrollment/9'"),
+        (json.dumps({**record, "keywords": [{"keyword": "red"}]}), "damaged"),
+    ]:
+        file.write_bytes(text.encode("latin-1"))
+        with pytest.raises(EnrollmentError, match=message):
+            Enrollment.load(file)
+    with pytest.raises(InputError, match="does not exist"):
+        Enrollment.load(tmp_path / "none.json")
