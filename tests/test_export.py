@@ -57,8 +57,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Words made of three tones each, six to an utterance, aligned by construction."""
-    from wordprint.align.textgrid import write_textgrid
     from wordprint.records import Alignment, Interval
+    from wordprint.textgrid import write_textgrid
 
     folder = tmp_path_factory.mktemp("aligned")
     random = np.random.default_rng(0)

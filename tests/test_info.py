@@ -119,8 +119,8 @@ def test_an_enrollment_tells_its_keywords(tmp_path):
 
 
 def test_textgrids_tell_their_words(tmp_path):
-    from wordprint.align.textgrid import write_textgrid
     from wordprint.records import Alignment, Interval
+    from wordprint.textgrid import write_textgrid
 
     words = (Interval("hello", 0.2, 0.6), Interval("there", 0.7, 1.1))
     write_textgrid(tmp_path / "ann" / "u1.TextGrid", Alignment("u1", words), 1.5)

@@ -28,6 +28,7 @@ _SCHEMAS = {
     "wordprint.model/1": "model metadata",
     "wordprint.metrics/1": "evaluation metrics",
     "wordprint.enrollment/1": "enrollment",
+    "wordprint.bill_of_materials/1": "bill of materials",
 }
 
 _LINES = (
@@ -192,7 +193,7 @@ def _count(records: Iterator[Facts]) -> Facts:
 
 
 def _textgrid(path: Path) -> tuple[str, Facts]:
-    from wordprint.align.textgrid import read_textgrid
+    from wordprint.textgrid import read_textgrid
 
     alignment = read_textgrid(path, path.stem)
     words = [word.symbol for word in alignment.words]

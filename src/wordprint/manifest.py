@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -90,13 +87,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
-
-
-def scratch_folder(owner: object, prefix: str) -> Path:
-    """A new folder for temporary files, removed when `owner` is no longer used or its process ends."""
-    folder = tempfile.mkdtemp(prefix=prefix)
-    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
 
 
 def resolve(path: str | Path, name: str, stage: str) -> Path:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from wordprint.config import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Folder, Problem, folders, missing_audio, missing_transcript, read_text
-from wordprint.errors import require_extra
+from wordprint.errors import InputError
 from wordprint.records import Utterance
+from wordprint.textgrid import SILENCES, read_tiers, words_tier
 
 LAYOUT = "recordings with .lab, .txt or .TextGrid of the same name beside them"
 _SUFFIXES = (".lab", ".txt", ".textgrid")  # the first one found counts
@@ -58,22 +59,16 @@ def _transcripts(folder: Folder) -> dict[str, Path]:
 
 def _textgrid(item: str, speaker: str, audio: Path, path: Path, language: str) -> Iterator[Utterance | Problem]:
     try:
-        from praatio import textgrid
-        from praatio.utilities.errors import PraatioException
-    except ImportError as error:
-        raise require_extra("praatio", "align", "reading TextGrids") from error
-    try:
-        grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False, reportingMode="silence", duplicateNamesMode="rename")
-    except (PraatioException, ValueError, LookupError, OSError) as error:
-        yield Problem(item, "bad_textgrid", f"{path} can't be read as a TextGrid ({error})")
+        tiers = read_tiers(path)
+    except InputError as error:
+        yield Problem(item, "bad_textgrid", str(error))
         return
-    tiers = [tier for tier in grid.tiers if isinstance(tier, textgrid.IntervalTier)]
-    words = next((tier for tier in tiers if tier.name.lower() == "words"), None)
+    spoken = {name: [entry for entry in entries if entry[2].strip().lower() not in SILENCES] for name, entries in tiers.items()}
+    words = words_tier(spoken)
     if words is not None:
-        transcript = " ".join(entry.label for entry in words.entries)
+        transcript = " ".join(label.strip() for _, _, label in words)
         yield Utterance(item, speaker, str(audio), 0.0, UNTIL_END, transcript, language)
         return
-    for tier in tiers:
-        for number, entry in enumerate(tier.entries, start=1):
-            start_s, end_s = float(entry.start), float(entry.end)
-            yield Utterance(f"{item}-{tier.name}-{number:04d}", tier.name, str(audio), start_s, end_s, entry.label, language)
+    for name, entries in spoken.items():
+        for number, (start_s, end_s, label) in enumerate(entries, start=1):
+            yield Utterance(f"{item}-{name}-{number:04d}", name, str(audio), start_s, end_s, label.strip(), language)

@@ -100,7 +100,7 @@ def _aligned(manifest: Path) -> Iterator[dict[str, Any]]:
 
 def load_aligned(folder: Path, record: dict[str, Any]) -> Loaded:
     """A line of alignments.jsonl: its stretch of the recording, and its TextGrid with the goodness of each word."""
-    from wordprint.align.textgrid import read_textgrid
+    from wordprint.textgrid import read_textgrid
 
     alignment = read_textgrid(folder / record["textgrid"], record["utterance_id"])
     goodness = record.get("word_goodness") or []

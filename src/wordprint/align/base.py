@@ -1,0 +1,93 @@
+"""What an aligner is, and how one is found by name.
+
+An aligner of your own is a class with two methods, named on the command line as `--aligner package.module:Class`:
+
+    class EvenAligner:
+        def __init__(self, config: AlignConfig) -> None: ...
+
+        def align(self, utterance: Utterance, samples: NDArray[np.float32]) -> Alignment:
+            words = transcript_words(utterance)
+            step = utterance.duration_s / len(words)
+            intervals = [Interval(word, i * step, (i + 1) * step) for i, word in enumerate(words)]
+            return Alignment(utterance.utterance_id, tuple(intervals))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.config import AlignConfig
+from wordprint.errors import AlignmentError, ConfigError
+from wordprint.records import Alignment, Utterance
+from wordprint.text import normalise, unknown_characters
+
+ALIGNERS = {
+    "pocketsphinx": "wordprint.align.pocketsphinx:PocketsphinxAligner",
+    "textgrid": "wordprint.align.existing:TextGridAligner",
+}
+"""Aligners by name; a module is loaded when its aligner is asked for."""
+
+
+MAX_DURATION_S = 1200.0
+"""pocketsphinx counts states in 16 bits; that is enough for half an hour of speech."""
+
+
+class Aligner(Protocol):
+    """Built once per process as `Class(config)`; called for one utterance after the other, in any order.
+
+    A class attribute `reads_audio = False` spares reading recordings: `samples` is then empty.
+    """
+
+    def align(self, utterance: Utterance, samples: NDArray[np.float32]) -> Alignment:
+        """Intervals, in seconds from the utterance's start, of `samples` (N,) at SAMPLE_RATE, full scale ±1.
+
+        Raises AlignmentError with a `reason` for an utterance that can't be aligned: it is counted and left out. The
+        result must depend on this utterance alone, never on those before it.
+        """
+
+
+def load_aligner(config: AlignConfig) -> Aligner:
+    """The aligner that `config` names; raises ConfigError for an unknown name or options that contradict each other."""
+    _check_options(config)
+    module, separator, name = ALIGNERS.get(config.aligner, config.aligner).partition(":")
+    if not (separator and module and name):
+        raise ConfigError(
+            f"aligner is '{config.aligner}'", expected=f"{', '.join(ALIGNERS)}, or 'package.module:Class' of your own"
+        )
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        remedy = "a module in the current folder is found with PYTHONPATH=."
+        raise ConfigError(f"aligner '{config.aligner}' can't be loaded ({error})", remedy=remedy) from error
+    aligner: Aligner = cls(config)
+    return aligner
+
+
+def transcript_words(utterance: Utterance) -> list[str]:
+    """Words to align; raises AlignmentError for a transcript with none, or with characters that were spoken but aren't words."""
+    unknown = unknown_characters(utterance.transcript, utterance.language)
+    if unknown:
+        raise AlignmentError(
+            f"the transcript has characters outside the alphabet: {' '.join(unknown)}",
+            remedy="spell out numbers and symbols as they were spoken",
+            reason="unknown_characters",
+        )
+    words = normalise(utterance.transcript, utterance.language)
+    if not words:
+        raise AlignmentError("the transcript has no words", reason="empty_transcript")
+    return words
+
+
+def _check_options(config: AlignConfig) -> None:
+    if config.max_duration_s > MAX_DURATION_S:
+        raise ConfigError(f"max_duration_s is {config.max_duration_s:g}", expected=f"at most {MAX_DURATION_S:g}")
+    if config.aligner == "textgrid" and config.textgrids is None:
+        raise ConfigError("aligner 'textgrid' has no folder", remedy="name the folder of TextGrids with --textgrids FOLDER")
+    if config.aligner == "pocketsphinx" and config.textgrids is not None:
+        raise ConfigError("textgrids is set but aligner is 'pocketsphinx'", remedy="add --aligner textgrid, or leave textgrids out")
+    if config.aligner == "textgrid" and config.lexicon is not None:
+        raise ConfigError("lexicon is set but aligner is 'textgrid', which needs none", remedy="leave lexicon out")

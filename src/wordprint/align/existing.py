@@ -1,0 +1,98 @@
+"""Alignments made elsewhere: a folder of TextGrids, such as the Montreal Forced Aligner's output or hand-made ones."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.config import AlignConfig
+from wordprint.errors import AlignmentError, ConfigError, InputError
+from wordprint.records import Alignment, Interval, Utterance
+from wordprint.text import normalise
+from wordprint.textgrid import UNKNOWN_WORD, read_textgrid
+
+_SLACK_S = 0.1
+"""An interval may end this much after its utterance (rounding, padding); it is cut there."""
+
+
+class TextGridAligner:
+    """Looks up the TextGrid named after an utterance (its `utterance_id`, or its id in the corpus it came from)."""
+
+    reads_audio = False
+
+    def __init__(self, config: AlignConfig) -> None:
+        if config.textgrids is None:
+            raise ConfigError("aligner 'textgrid' has no folder", remedy="name the folder of TextGrids with --textgrids FOLDER")
+        self._folder = config.textgrids
+        self._phones = config.phones
+        self._files = _find_textgrids(self._folder)
+
+    def align(self, utterance: Utterance, samples: NDArray[np.float32]) -> Alignment:
+        """The alignment found. Reasons: no_textgrid, ambiguous_textgrid, unreadable_textgrid, no_words_tier,
+        empty_textgrid, textgrid_mismatch."""
+        path = self._find(utterance)
+        try:
+            found = read_textgrid(path, utterance.utterance_id)
+        except InputError as error:
+            raise AlignmentError(error.seen, error.expected, error.remedy, error.reason) from error
+        words = _restore_unknown(_clip(path, found.words, utterance), utterance)
+        if not words:
+            raise AlignmentError(f"{path} has no words", reason="empty_textgrid")
+        return replace(found, words=words, phones=_clip(path, found.phones, utterance) if self._phones else ())
+
+    def _find(self, utterance: Utterance) -> Path:
+        names = [utterance.utterance_id, str(utterance.meta.get("source_id", utterance.utterance_id))]
+        for name in names:
+            paths = self._files.get(name, [])
+            if len(paths) > 1:  # the same name in several folders: the speaker's own decides
+                paths = [path for path in paths if utterance.speaker.endswith(os.path.basename(os.path.dirname(path)))]
+                if len(paths) != 1:
+                    raise AlignmentError(f"several TextGrids are named {name} in {self._folder}", reason="ambiguous_textgrid")
+            if paths:
+                return self._folder / paths[0]
+        raise AlignmentError(f"no TextGrid is named {names[-1]} in {self._folder}", reason="no_textgrid")
+
+
+def _find_textgrids(folder: Path) -> dict[str, list[str]]:
+    """Relative paths of the TextGrids under `folder` by name without ending; raises InputError when there are none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist", expected="a folder of TextGrids")
+    files: dict[str, list[str]] = {}
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            stem, ending = os.path.splitext(name)
+            if ending.lower() == ".textgrid" and not name.startswith("."):
+                files.setdefault(stem, []).append(os.path.relpath(os.path.join(root, name), folder))
+    if not files:
+        raise InputError(f"{folder} holds no TextGrids", expected="files that end in .TextGrid")
+    return files
+
+
+def _clip(path: Path, intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
+    end_s = utterance.duration_s
+    if intervals and intervals[-1].end_s > end_s + _SLACK_S:
+        raise AlignmentError(
+            f"{path} goes to {intervals[-1].end_s:.2f} s, the utterance only to {end_s:.2f} s", reason="textgrid_mismatch"
+        )
+    return tuple(replace(interval, end_s=min(interval.end_s, end_s)) for interval in intervals if interval.start_s < end_s)
+
+
+def _restore_unknown(words: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
+    """Words as `normalise` writes them; `<unk>` becomes the transcript's word where all others agree with it."""
+    symbols = [_symbol(word.symbol, utterance.language) for word in words]
+    transcript = normalise(utterance.transcript, utterance.language)
+    if len(symbols) == len(transcript) and all(a in (b, UNKNOWN_WORD) for a, b in zip(symbols, transcript, strict=True)):
+        symbols = transcript
+    return tuple(replace(word, symbol=symbol) for word, symbol in zip(words, symbols, strict=True))
+
+
+def _symbol(label: str, language: str) -> str:
+    if label.startswith(("<", "[")) or label.lower() == "spn":
+        return UNKNOWN_WORD
+    words = normalise(label, language)
+    return words[0] if len(words) == 1 else label.lower()

@@ -1,0 +1,152 @@
+"""The stage `align`: utterances → TextGrids and `alignments.jsonl`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wordprint.align.base import Aligner, load_aligner
+from wordprint.audio import SAMPLE_RATE, read_audio
+from wordprint.config import AlignConfig
+from wordprint.errors import AlignmentError, AudioError, DatasetError, InputError
+from wordprint.manifest import ALIGNMENTS, UTTERANCES, read_utterances, resolve, write_jsonl
+from wordprint.progress import Progress
+from wordprint.records import Alignment, Utterance
+from wordprint.stage import Receipt, StageRun, open_stage
+from wordprint.textgrid import write_textgrid
+
+TEXTGRIDS = "textgrids"
+
+_SHARD_SIZE = 8  # utterances: a second or two of work, the most that a kill loses and that workers wait for each other
+_NAMED_OOV = 100
+
+
+def align(
+    utterances: str | Path,
+    output: str | Path,
+    config: AlignConfig = AlignConfig(),
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Align every utterance of a manifest; `utterances` is the folder of `prepare` or `validate`, or the file itself.
+
+    Writes `textgrids/SPEAKER/UTTERANCE_ID.TextGrid` and `alignments.jsonl`: each utterance that was aligned with its
+    `textgrid`, `goodness`, `word_goodness` and `oov`. An utterance that can't be aligned is dropped by reason. Raises
+    DatasetError when none could be.
+    """
+    manifest = resolve(utterances, UTTERANCES, "prepare")
+    g2p = getattr(load_aligner(config), "g2p_name", None)  # before any work: options that can't work are told at once
+    inputs = {"utterances": manifest, "textgrids": config.textgrids, "lexicon": config.lexicon}
+    present = {name: path for name, path in inputs.items() if path is not None}
+    with open_stage("align", output, config, present, overwrite=overwrite, progress=progress) as stage:
+        if stage.receipt:
+            return stage.receipt
+        total = _count(manifest)
+        results = stage.map_shards(
+            "align",
+            read_utterances(manifest),
+            partial(align_shard, config=config, output=str(output), inputs=tuple(sorted(stage.inputs.items()))),
+            shard_size=_SHARD_SIZE,
+            workers=workers,
+            total=total,
+            unit="utterances",
+        )
+        oov: Counter[str] = Counter()
+        kept = write_jsonl(stage.output / ALIGNMENTS, _keep(stage, results, oov))
+        if kept == 0:
+            raise _nothing_aligned(stage, total)
+        details = {
+            "g2p": g2p,
+            "oov_types": len(oov),
+            "oov_utterances": dict(sorted(oov.items(), key=lambda pair: (-pair[1], pair[0]))[:_NAMED_OOV]),
+        }
+        return stage.finish(total=total, kept=kept, outputs=[ALIGNMENTS], details=details)
+
+
+def align_shard(
+    utterances: list[Utterance], config: AlignConfig, output: str, inputs: tuple[tuple[str, str], ...]
+) -> list[dict[str, Any]]:
+    """Align some utterances in this process, writing their TextGrids; one record each, a reason where it failed."""
+    aligner = _process_aligner(config, inputs)
+    return [_align_one(aligner, utterance, config, Path(output)) for utterance in utterances]
+
+
+@lru_cache(maxsize=1)
+def _process_aligner(config: AlignConfig, inputs: tuple[tuple[str, str], ...]) -> Aligner:
+    """One aligner per process, for models load once; `inputs` are digests: a folder or lexicon that changed is read again."""
+    return load_aligner(config)
+
+
+def _align_one(aligner: Aligner, utterance: Utterance, config: AlignConfig, output: Path) -> dict[str, Any]:
+    try:
+        if utterance.duration_s > config.max_duration_s:
+            raise AlignmentError(
+                f"{utterance.duration_s:.0f} s are more than max_duration_s = {config.max_duration_s:g}", reason="too_long"
+            )
+        samples, duration_s = np.zeros(0, np.float32), utterance.duration_s
+        if getattr(aligner, "reads_audio", True):
+            samples = read_audio(utterance.audio, utterance.start_s, utterance.end_s)
+            duration_s = len(samples) / SAMPLE_RATE
+        alignment = aligner.align(utterance, samples)
+    except (AlignmentError, AudioError) as error:
+        return {"dropped": utterance.utterance_id, "reason": error.reason, "detail": str(error)}
+    textgrid = Path(TEXTGRIDS, _folder_name(utterance.speaker), f"{utterance.utterance_id}.TextGrid")
+    write_textgrid(output / textgrid, alignment, duration_s)
+    return _record(utterance, alignment, textgrid)
+
+
+def _record(utterance: Utterance, alignment: Alignment, textgrid: Path) -> dict[str, Any]:
+    """The line of `alignments.jsonl`."""
+    return {
+        **utterance.to_json(),
+        "textgrid": textgrid.as_posix(),
+        "goodness": alignment.goodness,
+        "word_goodness": [word.goodness for word in alignment.words],
+        "oov": list(alignment.oov),
+    }
+
+
+def _keep(stage: StageRun, results: Iterable[dict[str, Any]], oov: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Results that go into the index; the rest is dropped by reason. Utterances are counted for each OOV word in them."""
+    for result in results:
+        if "dropped" in result:
+            stage.drop(result["dropped"], result["reason"], result["detail"])
+        else:
+            oov.update(result["oov"])
+            yield result
+
+
+def _count(manifest: Path) -> int:
+    """How many utterances there are; raises InputError for none, and for one id used twice (its TextGrid would be lost)."""
+    seen: set[str] = set()
+    for utterance in read_utterances(manifest):
+        if utterance.utterance_id in seen:
+            raise InputError(
+                f"{manifest} has the utterance_id '{utterance.utterance_id}' twice", expected="an id for each utterance"
+            )
+        if _folder_name(utterance.utterance_id) != utterance.utterance_id:
+            raise InputError(
+                f"{manifest} has the utterance_id '{utterance.utterance_id}'", expected="one that can be a file's name"
+            )
+        seen.add(utterance.utterance_id)
+    if not seen:
+        raise InputError(f"{manifest} holds no utterances", remedy="check what 'prepare' or 'validate' dropped, and why")
+    return len(seen)
+
+
+def _folder_name(name: str) -> str:
+    """A speaker's name as that of a folder."""
+    return re.sub(r"[/\\\0]", "_", name).lstrip(".") or "_"
+
+
+def _nothing_aligned(stage: StageRun, total: int) -> DatasetError:
+    first = stage.dropped[0]
+    return DatasetError(f"none of {total} utterances could be aligned", remedy=f"the first, {first['item']}: {first['detail']}")
