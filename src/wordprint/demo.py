@@ -5,6 +5,7 @@ The voices are none of those that spoke the synthetic corpus, and the true times
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def demo(
         detections = list(spotter.spot(samples))
         write_jsonl(
             stage.output / "detections.jsonl",
-            ({"keyword": d.keyword, "onset_s": d.onset_s, "offset_s": d.offset_s, "similarity": d.similarity} for d in detections),
+            (dataclasses.asdict(detection) for detection in detections),
         )
         for detection in detections:
             stage.progress.say(f"  {detection.onset_s:6.2f} s  {detection.keyword}  similarity {detection.similarity:.2f}")

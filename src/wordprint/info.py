@@ -116,7 +116,7 @@ def _file(path: Path) -> tuple[str, Facts]:
         ".json": _document,
         ".jsonl": _lines,
         ".onnx": _model,
-        ".safetensors": lambda weights: _document(weights.with_suffix(".json")),
+        ".safetensors": _weights,
         ".textgrid": _textgrid,
         ".arrow": _table,
     }
@@ -124,6 +124,17 @@ def _file(path: Path) -> tuple[str, Facts]:
     if kind is None:
         raise _unknown(path)
     return kind(path)
+
+
+def _weights(path: Path) -> tuple[str, Facts]:
+    """Weights, by the description beside them; training's own state (last.safetensors) carries it in its header."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        state = json.loads(header["__metadata__"]["state"])
+    except (ValueError, KeyError, TypeError, OverflowError, MemoryError):
+        return _document(path.with_suffix(".json"))
+    return "state of a training run", {"step": state["step"], "best": state.get("best"), "tensors": len(header) - 1}
 
 
 def _document(path: Path) -> tuple[str, Facts]:

@@ -80,7 +80,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        temporary = path.with_name(f".{path.stem}.partial{path.suffix}")  # what a kill leaves, the next run writes over
         try:
             yield temporary
             os.replace(temporary, path)

@@ -105,9 +105,11 @@ def digest_input(path: str | Path) -> str:
         raise InputError(f"{path} does not exist", expected="a file or folder")
     if path.is_file():
         return digest_file(path)
-    if (path / RECEIPT).is_file():
-        return digest_value(read_receipt(path).outputs)
-    return digest_tree(path)
+    if not (path / RECEIPT).is_file():
+        return digest_tree(path)
+    # folders inside (TextGrids, say) are not in the receipt file by file, and may have been corrected by hand since
+    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return digest_value([read_receipt(path).outputs, {folder.name: digest_tree(folder) for folder in folders}])
 
 
 def read_receipt(folder: str | Path) -> Receipt:

@@ -43,6 +43,7 @@ def align(
     DatasetError when none could be.
     """
     manifest = resolve(utterances, UTTERANCES, "prepare")
+    _process_aligner.cache_clear()  # of an earlier call in this process: two models at once would take 100 MB
     g2p = getattr(load_aligner(config), "g2p_name", None)  # before any work: options that can't work are told at once
     inputs = {"utterances": manifest, "textgrids": config.textgrids, "lexicon": config.lexicon}
     present = {name: path for name, path in inputs.items() if path is not None}

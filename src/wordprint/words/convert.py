@@ -71,14 +71,14 @@ def write_folders(
     """Write each segment as `WORD/SPEAKER_UTTERANCE_START.flac`, with up to `context_s` of real audio on either side."""
     options = FolderOptions(context_s, split)
     inputs = {"dataset": dataset.path}
-    with open_stage("write_folders", output, options, inputs, overwrite=overwrite, progress=progress) as stage:
+    with open_stage("convert", output, options, inputs, overwrite=overwrite, progress=progress) as stage:
         if stage.receipt:
             return stage.receipt
         indices = dataset.select(split).tolist()
         starts, ends = dataset.column("start_sample"), dataset.column("end_sample")
         (words, word_names), (speakers, speaker_names), (ids, id_names) = map(dataset.codes, ("words", "speaker", "utterance_id"))
         context = round(context_s * SAMPLE_RATE)
-        with stage.progress.task("write_folders", len(indices), "segments") as task:
+        with stage.progress.task("convert", len(indices), "segments") as task:
             for index in indices:
                 speaker, utterance = safe_name(speaker_names[speakers[index]]), safe_name(id_names[ids[index]])
                 name = f"{speaker}_{utterance}_{starts[index]}.flac"
@@ -87,7 +87,7 @@ def write_folders(
                     with atomic_path(path) as temporary:
                         write_audio(temporary, dataset.view(index, int(starts[index]) - context, int(ends[index]) + context))
                 task.advance()
-        return stage.finish(total=len(dataset), kept=len(indices), outputs=[])
+        return stage.finish(total=len(indices), kept=len(indices), outputs=[])
 
 
 def from_folders(

@@ -93,7 +93,7 @@ def write_datasets(
 ) -> Receipt:
     """What `to_datasets` gives, in a folder that `datasets.load_from_disk` opens; only a few rows are in memory at a time."""
     hf, features, inputs = _datasets(), _features(), {"dataset": dataset.path}
-    with open_stage("write_datasets", output, _Nothing(), inputs, overwrite=overwrite, progress=progress) as stage:
+    with open_stage("convert", output, _Nothing(), inputs, overwrite=overwrite, progress=progress) as stage:
         if stage.receipt:
             return stage.receipt
         stream = stage.output / PARTS / "stream.arrow"  # removed when the stage is finished
