@@ -125,7 +125,7 @@ class TrainConfig:
     """Word types in a batch (P)."""
     tokens_per_word: int = 3
     """Recordings of each in a batch (K), by as many speakers as there are."""
-    learning_rate: float = 0.002
+    learning_rate: float = 0.003
     """Highest learning rate (AdamW, one cycle)."""
     weight_decay: float = 0.01
     """Decay of the weights."""
@@ -288,7 +288,7 @@ class RunConfig:
     sources: tuple[str, ...] = ("synthetic",)
     """Corpora: PATH, KIND:PATH or NAME=KIND:PATH."""
     evaluate_on: tuple[Path, ...] = ()
-    """Word folders or word datasets to score the model on; none: the test split of the corpora."""
+    """Word folders or word datasets to score the model on besides the test split of the corpora."""
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
     validate: ValidateConfig = field(default_factory=ValidateConfig)
     align: AlignConfig = field(default_factory=AlignConfig)

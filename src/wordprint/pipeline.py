@@ -79,7 +79,7 @@ def run(
         ("words", (folder["align"], folder["words"], config.words), parallel),
         ("train", (folder["words"], folder["train"], config.train), shared),
         ("export", (folder["train"], folder["export"], config.export), {**shared, "words": folder["words"]}),
-        ("evaluate", (model, config.evaluate_on or (folder["words"],), folder["evaluate"], config.evaluate), shared),
+        ("evaluate", (model, (folder["words"], *config.evaluate_on), folder["evaluate"], config.evaluate), shared),
     ]
     receipts = [_load(name)(*arguments, **options) for name, arguments, options in steps]
     if config.demo.keywords:

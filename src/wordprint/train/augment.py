@@ -1,0 +1,262 @@
+"""Effects on batches of waveforms and features, and the random draws that choose them.
+
+Every effect is a pure function of its arguments; `draw` makes all the choices of a batch from one generator.
+Gains are in dB, frequencies in Hz, positions in samples at 16 kHz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wordprint.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read_audio
+from wordprint.config import TrainConfig
+from wordprint.errors import AudioError, InputError
+
+Floats = NDArray[np.float32]
+
+EQUALISER_HZ = np.array([50, 200, 500, 1000, 2000, 4000, 8000], np.float64)
+"""Where an equaliser curve is set; between, it is linear in log frequency."""
+
+EQUALISER_DB = 4.0
+"""Standard deviation of the curve: what separates cheap microphones."""
+
+TELEPHONE_SHARE = 0.25
+"""Share of filtered recordings that lose what a telephone line loses."""
+
+ECHO_SHARE = 0.5
+"""Share of filtered recordings that are played in a room, where impulse responses are given."""
+
+IMPULSE_SAMPLES = SAMPLE_RATE // 2
+"""Reverberation kept: half a second from the direct sound on."""
+
+FADE_SAMPLES = SAMPLE_RATE // 100
+"""Ramp at both ends of real audio that is followed by zeros: 10 ms, so that a cut isn't heard as a click."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Choices for `filter_waveforms`: one row for each recording that is filtered."""
+
+    rows: NDArray[np.int64]
+    equaliser_db: Floats
+    """(rows, 7) gains at EQUALISER_HZ."""
+    low_hz: Floats
+    """(rows,) lower corner of a telephone line, 0 for none."""
+    high_hz: Floats
+    """(rows,) upper corner, infinite for none."""
+    impulse: NDArray[np.int64]
+    """(rows,) which impulse response, −1 for none."""
+
+
+@dataclass(frozen=True)
+class Noises:
+    """Choices for `add_noise`: one row for each recording that gets noise."""
+
+    rows: NDArray[np.int64]
+    recording: NDArray[np.int64]
+    """(rows,) which noise recording, −1 for white noise."""
+    position: Floats
+    """(rows,) where in it, 0–1."""
+    snr_db: Floats
+    seed: int
+    """Of the white noise."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """All choices for one batch of B recordings."""
+
+    speed: Floats
+    """(B,) duration after / before; over 1 is slower."""
+    position: Floats
+    """(B,) where a word starts in the room that the window leaves it, 0–1 (0.5: in the middle)."""
+    context_samples: NDArray[np.int64]
+    """(B,) real audio kept on either side of the word; silence beyond."""
+    level_db: Floats
+    """(B,) level of the speech, dB of full scale."""
+    filters: Filters
+    noises: Noises
+    time_masks: Floats
+    """(B, masks, 2) start and length, as shares of the window."""
+    band_masks: Floats
+    """(B, masks, 2) start and length, as shares of the bands."""
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """What effects mix in: noise recordings and room impulse responses, each (n,) float32."""
+
+    noises: tuple[Floats, ...] = ()
+    impulses: tuple[Floats, ...] = ()
+
+    @classmethod
+    def read(cls, noise: Path | None, rir: Path | None, window_samples: int) -> Sounds:
+        """Read both folders; noise shorter than the window is repeated. Raises InputError for a folder without audio."""
+        noises = tuple(np.resize(sound, max(len(sound), window_samples)) for sound in _read_folder(noise, "noise"))
+        return cls(noises, tuple(_impulse(sound) for sound in _read_folder(rir, "room impulse responses")))
+
+
+def draw(rng: np.random.Generator, count: int, sounds: Sounds, config: TrainConfig) -> Draw:
+    """Choose what happens to each of `count` recordings."""
+    slowest = np.log(config.max_speed_change)
+    silent = rng.random(count) < config.silence_share
+    margins = rng.uniform(0, config.max_margin_s * SAMPLE_RATE, count)
+    return Draw(
+        speed=np.exp(rng.uniform(-slowest, slowest, count)).astype(np.float32),
+        position=np.clip(rng.normal(0.5, config.shift_share, count), 0, 1).astype(np.float32),
+        context_samples=np.where(silent, margins, 2**30).astype(np.int64),
+        level_db=rng.uniform(config.min_level_db, config.max_level_db, count).astype(np.float32),
+        filters=_draw_filters(rng, np.flatnonzero(rng.random(count) < config.filter_share), len(sounds.impulses)),
+        noises=_draw_noises(rng, np.flatnonzero(rng.random(count) < config.noise_share), len(sounds.noises), config),
+        time_masks=_draw_masks(rng, count, config.masks, config.max_time_mask),
+        band_masks=_draw_masks(rng, count, config.masks, config.max_band_mask),
+    )
+
+
+def change_speed(waveforms: Tensor, speed: Tensor, window_samples: int) -> Tensor:
+    """Read (B, M) from its first sample on at 1/`speed` (B,) of the rate, by linear interpolation: (B, window_samples)."""
+    places = torch.arange(window_samples) / speed[:, None]
+    before = places.long().clamp(max=waveforms.shape[1] - 2)
+    share = places - before
+    return torch.lerp(waveforms.gather(1, before), waveforms.gather(1, before + 1), share)
+
+
+def fade(waveforms: Tensor, first: Tensor, last: Tensor, ramp_samples: int = FADE_SAMPLES) -> Tensor:
+    """Ramp (B, N) up after sample `first` (B,) and down before sample `last` (B,), where real audio begins and ends."""
+    time = torch.arange(waveforms.shape[1])
+    rising = (time - first[:, None]) / ramp_samples
+    falling = (last[:, None] - time) / ramp_samples
+    return waveforms * torch.minimum(rising, falling).clamp(0, 1)
+
+
+def set_level(waveforms: Tensor, level_db: Tensor) -> Tensor:
+    """Scale (B, N) so that what is not digital silence has the RMS level `level_db` (B,), in dB of full scale."""
+    heard = (waveforms != 0).sum(dim=1).clamp(min=1)
+    rms = (waveforms.square().sum(dim=1) / heard).sqrt().clamp(min=1e-5)
+    return waveforms * (10 ** (level_db / 20) / rms)[:, None]
+
+
+def filter_waveforms(waveforms: Tensor, filters: Filters, impulses: Sequence[Floats]) -> Tensor:
+    """Colour, band-limit and reverberate the chosen rows of (B, N), in one pass over their spectra."""
+    if not len(filters.rows):
+        return waveforms
+    length = waveforms.shape[1]
+    n_fft = _fast_length(length + (IMPULSE_SAMPLES if impulses else 0))
+    hertz = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE)
+    curves = np.stack([np.interp(np.log(hertz + 1), np.log(EQUALISER_HZ), gains) for gains in filters.equaliser_db])
+    response = 10 ** (curves / 20)
+    for row, (low_hz, high_hz) in enumerate(zip(filters.low_hz, filters.high_hz, strict=True)):
+        if low_hz > 0:
+            response[row] *= band_pass(hertz, float(low_hz), float(high_hz))
+    spectra = torch.fft.rfft(waveforms[filters.rows], n_fft) * torch.from_numpy(response.astype(np.float32))
+    for row, impulse in enumerate(filters.impulse.tolist()):
+        if impulse >= 0:
+            spectra[row] *= torch.fft.rfft(torch.from_numpy(impulses[impulse]), n_fft)
+    filtered = waveforms.clone()
+    filtered[filters.rows] = torch.fft.irfft(spectra, n_fft)[:, :length]
+    return filtered
+
+
+def band_pass(hertz: NDArray[Any], low_hz: float, high_hz: float) -> NDArray[Any]:
+    """Smooth magnitude response: −6 dB at both corners, steep above (codec) and gentle below (coupling)."""
+    response: NDArray[Any] = 1 / (1 + (low_hz / np.maximum(hertz, 1e-3)) ** 8) / (1 + (hertz / high_hz) ** 16)
+    return response
+
+
+def add_noise(waveforms: Tensor, noises: Noises, recordings: Sequence[Floats]) -> Tensor:
+    """Add noise to the chosen rows of (B, N) at their SNR against the part of the row that is not digital silence."""
+    if not len(noises.rows):
+        return waveforms
+    length = waveforms.shape[1]
+    noise = np.random.default_rng(noises.seed).standard_normal((len(noises.rows), length), dtype=np.float32)
+    for row, (index, position) in enumerate(zip(noises.recording, noises.position, strict=True)):
+        if index >= 0:
+            start = int(position * (len(recordings[index]) - length))
+            noise[row] = recordings[index][start : start + length]
+    speech = waveforms[noises.rows]
+    heard = (speech != 0).sum(dim=1).clamp(min=1)
+    level_db = 10 * torch.log10((speech.square().sum(dim=1) / heard).clamp(min=1e-10))
+    scaled = set_level(torch.from_numpy(noise), level_db - torch.from_numpy(noises.snr_db))
+    return waveforms.index_add(0, torch.from_numpy(noises.rows), scaled)
+
+
+def mask_features(features: Tensor, time_masks: Tensor, band_masks: Tensor) -> Tensor:
+    """SpecAugment (Park et al., 2019): set stretches of time and of bands of (B, F, T) to 0, the mean."""
+    _, bands, frames = features.shape
+    in_time = _covered(time_masks, frames)[:, None, :]
+    in_bands = _covered(band_masks, bands)[:, :, None]
+    return features.masked_fill(in_time | in_bands, 0.0)
+
+
+def _covered(masks: Tensor, size: int) -> Tensor:
+    """(B, size) bool: which places any of the masks (B, masks, 2) covers."""
+    places = (torch.arange(size, device=masks.device) + 0.5) / size
+    start, length = masks[:, :, :1], masks[:, :, 1:]
+    return ((places >= start) & (places < start + length)).any(dim=1)
+
+
+def _draw_filters(rng: np.random.Generator, rows: NDArray[np.int64], impulses: int) -> Filters:
+    count = len(rows)
+    telephone = rng.random(count) < TELEPHONE_SHARE
+    echo = rng.random(count) < (ECHO_SHARE if impulses else 0)
+    return Filters(
+        rows=rows,
+        equaliser_db=rng.normal(0, EQUALISER_DB, (count, len(EQUALISER_HZ))).astype(np.float32),
+        low_hz=np.where(telephone, rng.uniform(80, 300, count), 0).astype(np.float32),
+        high_hz=np.where(telephone, rng.uniform(3000, 4000, count), np.inf).astype(np.float32),
+        impulse=np.where(echo, rng.integers(max(impulses, 1), size=count), -1),
+    )
+
+
+def _draw_noises(rng: np.random.Generator, rows: NDArray[np.int64], recordings: int, config: TrainConfig) -> Noises:
+    count = len(rows)
+    white = rng.random(count) < (config.white_noise_share if recordings else 1)
+    return Noises(
+        rows=rows,
+        recording=np.where(white, -1, rng.integers(max(recordings, 1), size=count)),
+        position=rng.random(count).astype(np.float32),
+        snr_db=rng.uniform(config.min_snr_db, config.max_snr_db, count).astype(np.float32),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _draw_masks(rng: np.random.Generator, count: int, masks: int, longest: float) -> Floats:
+    lengths = rng.uniform(0, longest, (count, masks))
+    starts = rng.uniform(0, 1, (count, masks)) * (1 - lengths)
+    return np.stack([starts, lengths], axis=2).astype(np.float32)
+
+
+def _read_folder(folder: Path | None, what: str) -> list[Floats]:
+    if folder is None:
+        return []
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    sounds = []
+    for path in paths:
+        try:
+            sounds.append(read_audio(path))
+        except AudioError:
+            continue
+    if not sounds:
+        raise InputError(f"{folder} holds no recordings", expected=f"a folder of {what}")
+    return sounds
+
+
+def _impulse(sound: Floats) -> Floats:
+    """From 1 ms before the direct sound, at most IMPULSE_SAMPLES, with energy 1."""
+    direct = int(np.abs(sound).argmax())
+    kept = sound[max(0, direct - SAMPLE_RATE // 1000) :][:IMPULSE_SAMPLES]
+    return (kept / max(float(np.linalg.norm(kept)), 1e-9)).astype(np.float32)
+
+
+def _fast_length(length: int) -> int:
+    """The next multiple of a power of two that an FFT likes: 2^n or 3·2^n."""
+    power = 1 << (length - 1).bit_length()
+    return power * 3 // 4 if power * 3 // 4 >= length else power

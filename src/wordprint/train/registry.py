@@ -1,0 +1,25 @@
+"""Parts by name: one of ours, or `package.module:name` for one's own."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TypeVar
+
+from wordprint.errors import ConfigError
+
+Part = TypeVar("Part")
+
+
+def find_part(parts: Mapping[str, Part], name: str, kind: str) -> Part:
+    """The part called `name`; raises ConfigError where there is none or it can't be imported. `kind` is for the message."""
+    if name in parts:
+        return parts[name]
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        raise ConfigError(f"there is no {kind} '{name}'", expected=f"one of {', '.join(parts)}, or package.module:name of your own")
+    try:
+        found: Part = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"the {kind} '{name}' can't be imported ({error})") from error
+    return found

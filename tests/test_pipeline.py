@@ -1,0 +1,170 @@
+"""From a corpus to detections through the command line, in the smallest size: every stage real, nothing simulated."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STAGES = ("prepare", "validate", "align", "words", "train", "export", "evaluate", "demo")
+RECIPE = """
+sources = ["synthetic"]
+[prepare]
+synthetic_utterances = 72
+synthetic_speakers = 9
+[words]
+validation_speakers = 0.25
+validation_words = 0.25
+test_speakers = 0.25
+test_words = 0.25
+[train]
+steps = 12
+validate_every = 6
+words_per_batch = 8
+tokens_per_word = 2
+threads = 1
+[export]
+int8 = false
+calibration_minutes = 1.0
+[evaluate]
+draws = 2
+dtw_tokens = 20
+[demo]
+keywords = ["thermostat"]
+sentence = "please set the thermostat a little higher"
+"""
+
+
+def wordprint(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "wordprint", *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Bytes of all result files; receipts tell times and TensorBoard files are named by them, so they differ."""
+    skipped = ("stage.json", "report.html")
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in skipped and "tensorboard" not in path.parts]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A folder with a recipe and the work of a whole run."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8")
+    result = wordprint("run", "recipe.toml", "--work", "work", "-j", "2", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    shown = result.stdout.split()
+    assert "work/export/model.onnx" in shown
+    assert "work/evaluate/report.html" in shown
+    assert 'another voice says "please set the thermostat' in result.stderr
+    return folder
+
+
+def test_every_stage_leaves_a_receipt(finished):
+    for stage in STAGES:
+        receipt = json.loads((finished / "work" / stage / "stage.json").read_text(encoding="utf-8"))
+        assert receipt["stage"] == stage
+        assert receipt["counts"]["in"] == receipt["counts"]["kept"] + sum(receipt["counts"]["dropped"].values())
+        assert not (finished / "work" / stage / "stage.partial.json").exists()
+        assert not [path for path in (finished / "work" / stage).rglob(".*")]
+
+
+def test_a_second_run_does_nothing(finished):
+    before = {path: path.stat().st_mtime_ns for path in (finished / "work").rglob("*")}
+    result = wordprint("run", "recipe.toml", "--work", "work", cwd=finished)
+    assert result.returncode == 0
+    assert result.stderr.count("already done") == len(STAGES)
+    assert before == {path: path.stat().st_mtime_ns for path in (finished / "work").rglob("*")}
+
+
+def test_killed_at_many_moments_and_run_with_one_process_gives_the_same_bytes(finished, tmp_path):
+    command = [sys.executable, "-m", "wordprint", "run", str(finished / "recipe.toml"), "--work", str(tmp_path / "work"), "-j", "1"]
+    seconds, kills = 1.5, 0
+    while True:
+        runner = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            _, error = runner.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(runner.pid, signal.SIGKILL)
+            runner.communicate()
+            kills, seconds = kills + 1, seconds * 1.5
+            continue
+        assert runner.returncode == 0, error
+        break
+    assert kills >= 3
+    mine, theirs = contents(tmp_path / "work"), contents(finished / "work")
+    assert mine.keys() == theirs.keys()
+    # audio paths are absolute, so what names them differs, and the digests of that
+    naming = {"utterances.jsonl", "alignments.jsonl", "problems.jsonl", "report.json", "metrics.json"}
+    different = {name for name in mine if mine[name] != theirs[name] and Path(name).name not in naming}
+    assert not different
+
+
+def test_changed_options_are_refused_by_the_stage_they_touch(finished):
+    result = wordprint("words", "work/align", "-o", "work/words", "--min-letters", "5", cwd=finished)
+    assert result.returncode == 2
+    assert "min_letters was 3, now 5" in result.stderr
+
+
+def test_a_recipe_sets_the_options_of_one_stage(finished, tmp_path):
+    output = tmp_path / "words"
+    arguments = ["words", "work/align", "-o", output, "--recipe", "recipe.toml", "--test-words", "0.5"]
+    result = wordprint(*arguments, cwd=finished)
+    assert result.returncode == 0, result.stderr
+    config = json.loads((output / "stage.json").read_text(encoding="utf-8"))["config"]
+    assert (config["validation_words"], config["test_words"]) == (0.25, 0.5)
+
+
+def test_enroll_and_spot(finished, tmp_path):
+    shots = [f"work/demo/thermostat_{number}.flac" for number in (1, 2, 3)]
+    keywords = tmp_path / "keywords.json"
+    result = wordprint("enroll", "work/export/model.onnx", "thermostat", *shots, "-o", keywords, cwd=finished)
+    assert result.returncode == 0, result.stderr
+    assert "'thermostat' enrolled from 3 recordings" in result.stdout
+    # one of the enrolled recordings itself is as near as can be
+    result = wordprint("spot", "work/export/model.onnx", keywords, shots[0], "--threshold", "0.5", cwd=finished)
+    assert result.returncode == 0, result.stderr
+    assert "thermostat" in result.stdout
+
+
+def test_an_enrollment_for_another_model_is_refused(finished, tmp_path):
+    record = json.loads((finished / "work/demo/keywords.json").read_text(encoding="utf-8"))
+    record["model_digest"] = "0" * 64
+    (tmp_path / "other.json").write_text(json.dumps(record), encoding="utf-8")
+    result = wordprint("spot", "work/export/model.onnx", tmp_path / "other.json", "work/demo/sentence.flac", cwd=finished)
+    assert result.returncode == 2
+    assert "enroll the keywords again" in result.stderr
+
+
+def test_info_knows_everything_that_was_written(finished):
+    work = finished / "work"
+    paths = [work / stage for stage in STAGES]
+    paths += [work / name for name in ("export/model.onnx", "demo/keywords.json", "evaluate/metrics.json", "train/last.safetensors")]
+    paths += [work / "words/segments-00000.arrow", work / "align/textgrids", work / "prepare/utterances.jsonl"]
+    result = wordprint("info", *paths)
+    assert result.returncode == 0, result.stderr
+    assert [line.split(maxsplit=1)[1] for line in result.stdout.splitlines() if line.startswith("path ")] == list(map(str, paths))
+
+
+def test_a_checkpoint_and_its_onnx_file_score_alike(finished, tmp_path):
+    folder = tmp_path / "spoken"
+    speech = finished / "work/demo/sentence.flac"
+    for word in ("one", "other"):
+        for speaker in ("ann", "bob", "eve", "joe"):
+            (folder / word).mkdir(parents=True, exist_ok=True)
+            shutil.copy(speech if word == "one" else finished / "work/demo/thermostat_1.flac", folder / word / f"{speaker}_1.flac")
+    protocols = []
+    for model in ("work/train", "work/export/model.onnx"):
+        output = tmp_path / Path(model).name
+        result = wordprint("evaluate", model, folder, "-o", output, "--draws", "2", "--dtw-tokens", "0", cwd=finished)
+        assert result.returncode == 0, result.stderr
+        metrics = json.loads((output / "metrics.json").read_text(encoding="utf-8"))
+        protocols.append(metrics["data"][0]["protocols"]["same_different"]["estimates"])
+    assert protocols[0]["ap"]["value"] == pytest.approx(protocols[1]["ap"]["value"], abs=1e-6)
+    assert protocols[0]["ap"]["value"] == pytest.approx(1.0)  # copies of two recordings

@@ -1,0 +1,170 @@
+"""The stage `train`: what it writes, resuming to the same bits, two processes, and what it refuses."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from wordprint.config import TrainConfig
+from wordprint.errors import ConfigError, DatasetError, LeakError
+from wordprint.manifest import read_jsonl
+from wordprint.train import fit as fitting
+from wordprint.train.checkpoint import load_checkpoint
+from wordprint.train.loop import train
+
+from .conftest import build_words
+
+ANCESTOR = {
+    "encoder": "ancestor",
+    "front_end": "mfcc",
+    "embedding_size": 512,
+    "loss": "ancestor",
+    "phonetic_weight": 0.0,
+    "phone_weight": 0.0,
+}
+
+
+def test_learns_words_and_speakers_that_it_never_heard(tone_words, tmp_path, small):
+    config = dataclasses.replace(small, steps=40, validate_every=20, words_per_batch=6, filter_share=0.0)
+    lines = []
+    progress = type("Said", (_Silent,), {"say": lambda self, line: lines.append(line)})()
+    receipt = train(tone_words, tmp_path / "out", config, progress=progress)
+    history = list(read_jsonl(tmp_path / "out/history.jsonl"))
+    assert [row["step"] for row in history] == [20, 40]
+    assert history[1]["loss"] < history[0]["loss"]
+    assert receipt.details["best_validation_ap"] > 0.6
+    assert any("step 40" in line for line in lines)
+    assert any((tmp_path / "out/tensorboard").iterdir())
+    assert 0 <= receipt.details["data_wait_share"] < 1
+    assert train(tone_words, tmp_path / "out", config).fresh is False  # done: nothing is trained again
+
+    network, record = load_checkpoint(tmp_path / "out")
+    embeddings = network(torch.randn(2, 6400))
+    assert embeddings.shape == (2, 128)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2))
+    assert record["network"]["window_samples"] == 6400
+    assert record["bill_of_materials"]
+    heard = set(record["training_words"])
+    assert heard
+    held = set(_words_of(tone_words, "validation"))
+    assert held
+    assert not heard & held
+
+
+def test_a_killed_run_ends_with_the_same_bits(tone_words, tmp_path, small, monkeypatch):
+    train(tone_words, tmp_path / "whole", small)
+    update, calls = fitting.Fit._update, []
+
+    def dies(self, batch):
+        calls.append(self.step)
+        if self.step == 4:
+            raise KeyboardInterrupt
+        return update(self, batch)
+
+    monkeypatch.setattr(fitting.Fit, "_update", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(tone_words, tmp_path / "killed", small)
+    monkeypatch.undo()
+    train(tone_words, tmp_path / "killed", small)
+    for name in ("best.safetensors", "last.safetensors", "best.json", "history.jsonl"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
+def test_two_processes(tone_words, tmp_path, small):
+    script = tmp_path / "ddp.py"
+    options = repr(dataclasses.asdict(small))
+    script.write_text(
+        "from wordprint.config import TrainConfig\nfrom wordprint.train.loop import train\n"
+        f"receipt = train({str(tone_words)!r}, {str(tmp_path / 'out')!r}, TrainConfig(**{options}))\n"
+        "print('processes', receipt.details['processes'])\n"
+    )
+    command = [sys.executable, "-W", "error", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("processes 2") == 2
+    assert json.loads((tmp_path / "out/stage.json").read_text())["counts"]["kept"] > 0
+    assert "Warning" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder": "resnet"}, "no encoder 'resnet'"),
+        ({"loss": "hinge"}, "no loss 'hinge'"),
+        ({"front_end": "no.module:Thing"}, "can't be imported"),
+    ],
+)
+def test_unknown_parts(tone_words, tmp_path, small, change, message):
+    with pytest.raises(ConfigError, match=message):
+        train(tone_words, tmp_path / "out", dataclasses.replace(small, **change))
+
+
+def test_a_leaking_dataset_is_refused(tone_words, tmp_path, small, monkeypatch):
+    def leaks(dataset):
+        raise LeakError("1 words both in train and in validation")
+
+    monkeypatch.setattr("wordprint.train.loop.check_leaks", leaks)
+    with pytest.raises(LeakError):
+        train(tone_words, tmp_path / "out", small)
+
+
+def test_too_few_speakers_to_train_on(tmp_path, small):
+    folder = build_words(tmp_path, speakers=("speaker0", "speaker1"))  # the split leaves one of them or none
+    with pytest.raises(DatasetError, match=r"one speaker|no segment"):
+        train(folder, tmp_path / "out", small)
+
+
+def test_without_validation_words_the_last_network_is_kept(tmp_path, small, monkeypatch):
+    monkeypatch.setattr("wordprint.train.loop.ValidationWords.of", lambda dataset, config: None)
+    folder = build_words(tmp_path)
+    receipt = train(folder, tmp_path / "out", small)
+    assert receipt.details["best_validation_ap"] is None
+    assert load_checkpoint(tmp_path / "out")[1]["step"] == small.steps
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ANCESTOR,
+        {"loss": "triplet", "miner": "semi-hard", "precision": "bf16-mixed"},
+        {"loss": "proxy_anchor"},
+        {"loss": "arcface", "margin": 0.3},
+    ],
+)
+def test_every_recipe_trains(tone_words, tmp_path, small, change):
+    config = dataclasses.replace(small, steps=2, validate_every=2, window_s=1.0, **change)
+    receipt = train(tone_words, tmp_path / "out", config)
+    assert np.isfinite(receipt.details["best_validation_ap"])
+
+
+def test_learning_rate_is_one_cycle():
+    config = TrainConfig(steps=100, learning_rate=1.0, warmup_share=0.2)
+    rates = [fitting.learning_rate(step, config) for step in range(101)]
+    assert rates[0] == pytest.approx(fitting.FIRST_RATE)
+    assert max(rates) == rates[20] == pytest.approx(1.0)
+    assert rates[100] == pytest.approx(0.0)
+    assert np.all(np.diff(rates[:21]) > 0)
+    assert np.all(np.diff(rates[20:]) < 0)
+
+
+def _words_of(folder, split):
+    from wordprint.words.dataset import WordDataset
+
+    dataset = WordDataset(folder)
+    return set(dataset.column("words")[dataset.select(split)])
+
+
+class _Silent:
+    def say(self, line):
+        pass
+
+    def task(self, name, total, unit):
+        from wordprint.progress import SILENT
+
+        return SILENT.task(name, total, unit)
