@@ -13,14 +13,11 @@ from wordprint.errors import AudioError, ConfigError
 from wordprint.manifest import atomic_path
 from wordprint.progress import Progress
 from wordprint.stage import Receipt, open_stage
+from wordprint.words import hub
 from wordprint.words.build import build, load_recording
 from wordprint.words.cut import Rules
 from wordprint.words.dataset import WordDataset, is_word_dataset
-from wordprint.words.folders import WordFolder, safe_name, word_folder_name
-
-KEEP_ALL = WordsConfig(min_letters=0, min_duration_s=0.0, max_duration_s=3600.0, min_tokens=1, min_speakers=1)
-"""Options that filter nothing, for data that is already cut into words."""
-UNKNOWN_SPEAKER = "unknown"
+from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER, WordFolder, safe_name, word_folder_name
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,6 @@ def convert(
 
     Raises InputError or ConfigError for a source of another kind, OutputConflictError for an output folder in use.
     """
-    from wordprint.words import hub
 
     if to == "folders":
         return write_folders(WordDataset(source), output, overwrite=overwrite, progress=progress)

@@ -12,10 +12,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from wordprint.audio import AUDIO_SUFFIXES
+from wordprint.config import WordsConfig
 from wordprint.errors import InputError
 
 SILENCE = "_silence_"
 NOISE = "_background_noise_"
+UNKNOWN_SPEAKER = "unknown"
+KEEP_ALL = WordsConfig(min_letters=0, min_duration_s=0.0, max_duration_s=3600.0, min_tokens=1, min_speakers=1)
+"""Options that filter nothing, for data that is already cut into words."""
 _UNSAFE = re.compile(r'[/\\:*?"<>|%_\x00-\x1f]|^\.|^-')
 
 

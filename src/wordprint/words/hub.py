@@ -22,9 +22,9 @@ from wordprint.errors import AudioError, InputError, require_extra
 from wordprint.progress import Progress
 from wordprint.stage import PARTS, Receipt, open_stage
 from wordprint.words.build import Loaded, build, whole
-from wordprint.words.convert import KEEP_ALL, UNKNOWN_SPEAKER
 from wordprint.words.cut import Rules
 from wordprint.words.dataset import WordDataset
+from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER
 from wordprint.words.store import arrow
 
 _COLUMNS = ("words", "n_words", "phones", "utterance_id", "speaker", "corpus", "start_sample", "end_sample", "goodness", "split")
