@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -133,8 +134,14 @@ def test_spelling_takes_phones_and_else_letters(training):
     assert Spelling([list("ab"), ["B"]]).symbols == ["B", "a", "b"]
 
 
+def _slower_when_even(step):
+    time.sleep(0.01 * (step % 2 == 0))
+    return step
+
+
 def test_prefetching_keeps_the_order_and_passes_errors_on():
     assert [batch for batch, _ in prefetch(lambda step: step, range(2, 9))] == list(range(2, 9))
+    assert [batch for batch, _ in prefetch(_slower_when_even, range(2, 9), threads=4)] == list(range(2, 9))
 
     def fails(step):
         raise DatasetError("empty")

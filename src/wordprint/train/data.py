@@ -22,8 +22,8 @@ from wordprint.train.phonetics import Spelling
 from wordprint.train.sampler import WordSampler
 from wordprint.words.dataset import WordDataset
 
-AHEAD = 3
-"""Batches made before they are asked for."""
+AHEAD = 2
+"""Batches made before they are asked for, besides those that threads are making."""
 
 
 class Batch(SimpleNamespace):
@@ -112,11 +112,11 @@ class TrainingWords:
         return waveforms, torch.from_numpy(spans.astype(np.float32))
 
 
-def prefetch(make: Callable[[int], Batch], steps: range) -> Iterator[tuple[Batch, float]]:
-    """`make(step)` for each step in order, made ahead in a thread, with the seconds that the caller had to wait for it."""
-    with ThreadPoolExecutor(1, "wordprint-batches") as thread:
+def prefetch(make: Callable[[int], Batch], steps: range, threads: int = 1) -> Iterator[tuple[Batch, float]]:
+    """`make(step)` for each step in order, made ahead in threads, with the seconds that the caller had to wait for it."""
+    with ThreadPoolExecutor(threads, "wordprint-batches") as thread:
         waiting = iter(steps)
-        queue = [thread.submit(make, step) for step in islice(waiting, AHEAD)]
+        queue = [thread.submit(make, step) for step in islice(waiting, AHEAD + threads)]
         try:
             while queue:
                 asked = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,9 @@ class Fit:
         logs = self._open_logs()
         with self.progress.task("train", self.config.steps, "steps") as task:
             task.advance(first)
-            for batch, wait_s in prefetch(make, range(first, self.config.steps)):
+            # a batch depends on its step alone, so how many threads make them can't change one
+            threads = max(1, (self.config.threads or os.cpu_count() or 1) // 2)
+            for batch, wait_s in prefetch(make, range(first, self.config.steps), threads):
                 begun = time.monotonic()
                 parts = self._update(batch)
                 for name, value in parts.items():
