@@ -145,7 +145,9 @@ def test_an_enrollment_for_another_model_is_refused(finished, tmp_path):
 def test_info_knows_everything_that_was_written(finished):
     work = finished / "work"
     paths = [work / stage for stage in STAGES]
-    paths += [work / name for name in ("export/model.onnx", "demo/keywords.json", "evaluate/metrics.json", "train/last.safetensors")]
+    paths += [
+        work / name for name in ("export/model.onnx", "demo/keywords.json", "evaluate/metrics.json", "train/last.safetensors")
+    ]
     paths += [work / "words/segments-00000.arrow", work / "align/textgrids", work / "prepare/utterances.jsonl"]
     result = wordprint("info", *paths)
     assert result.returncode == 0, result.stderr
@@ -168,3 +170,10 @@ def test_a_checkpoint_and_its_onnx_file_score_alike(finished, tmp_path):
         protocols.append(metrics["data"][0]["protocols"]["same_different"]["estimates"])
     assert protocols[0]["ap"]["value"] == pytest.approx(protocols[1]["ap"]["value"], abs=1e-6)
     assert protocols[0]["ap"]["value"] == pytest.approx(1.0)  # copies of two recordings
+
+
+def test_a_missing_folder_of_a_late_stage_is_told_before_anything_is_done(tmp_path):
+    result = wordprint("run", "synthetic", "--work", "work", "--evaluate-on", "keywords", "--train.noise", "noise", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "option 'evaluate_on': keywords does not exist" in result.stderr
+    assert not (tmp_path / "work").exists()

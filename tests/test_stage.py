@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from wordprint.errors import InputError, OutputConflictError
-from wordprint.manifest import write_jsonl
-from wordprint.stage import Receipt, open_stage, read_receipt
+from wordprint.manifest import resolve, write_jsonl
+from wordprint.stage import Receipt, _write_shard, open_stage, read_receipt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,3 +149,40 @@ def test_damaged_or_foreign_receipts_are_said_to_be(tmp_path):
     (tmp_path / "out/stage.json").write_text("{")
     with pytest.raises(OutputConflictError, match="damaged"):
         square(tmp_path / "out")
+
+
+def test_a_kill_just_after_the_receipt_is_mended_by_the_next_run(tmp_path):
+    square(tmp_path / "out")
+    (tmp_path / "out/stage.partial.json").write_text("{}")
+    (tmp_path / "out/.parts").mkdir()
+    assert square(tmp_path / "out").fresh is False
+    assert resolve(tmp_path / "out", "squares.jsonl", "square").is_file()
+    assert not (tmp_path / "out/.parts").exists()
+
+
+def test_a_kill_at_the_very_start_leaves_a_folder_that_can_be_used(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.stage.partial.partial.json").write_text("{")
+    assert square(tmp_path / "out").fresh
+
+
+def test_a_part_cut_short_by_a_failing_iterator_is_not_taken_for_whole(tmp_path):
+    def items(count):
+        yield from range(count)
+        if count < 8:
+            raise OSError("the network drive has gone")
+
+    def run(count):
+        with open_stage("square", tmp_path / "out", SquareConfig(), {}) as stage:
+            return len(list(stage.map_shards("square", items(count), partial(_power, power=2), shard_size=8)))
+
+    with pytest.raises(OSError, match="network drive"):
+        run(5)
+    (tmp_path / "out/.parts").mkdir(exist_ok=True)
+    _write_shard(tmp_path / "out/.parts/square-000000-5.jsonl", list(range(5)), partial(_power, power=2))
+    assert run(8) == 7  # of 0…7, seven is left out
+
+
+def test_without_git_a_stage_still_finishes(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert square(tmp_path / "out").fresh

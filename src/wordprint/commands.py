@@ -52,7 +52,11 @@ class Execution:
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments of a stage function."""
-        return {"workers": self.workers or os.cpu_count() or 1, "overwrite": self.overwrite, "progress": for_terminal()}
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}", expected="0 (one per core) or more")
+        # cores that this process may use: fewer than there are in a container or a cluster job
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return {"workers": self.workers or cores, "overwrite": self.overwrite, "progress": for_terminal()}
 
 
 def prepare(
@@ -174,18 +178,19 @@ def run(
 def enroll(
     arguments: Annotated[Positional[tuple[str, ...]], arg(metavar="[MODEL.onnx] KEYWORD RECORDING...")],
     output: Annotated[Path, arg(aliases=["-o"], metavar="FILE", help="Enrollment to write or add to.")] = Path("keywords.json"),
-    config: Flat[SpotConfig] = SpotConfig(),
+    threshold: float | None = None,
 ) -> None:
     """Learn a keyword from a few recordings of it (three or more are best).
 
     Args:
         arguments: The model (left out: the one that comes with wordprint), the keyword, and its recordings.
+        threshold: Similarity that counts as a hit of this keyword; without it, the model's own.
     """
     model, arguments = _first(arguments, ".onnx")
     if len(arguments) < 2:
         usage = 'wordprint enroll [MODEL.onnx] "lights on" a.wav b.wav c.wav'
         raise ConfigError("a keyword and its recordings are needed", remedy=usage)
-    made = pipeline.enroll(model, arguments[0], arguments[1:], output, config).keywords
+    made = pipeline.enroll(model, arguments[0], arguments[1:], output, SpotConfig(threshold=threshold)).keywords
     keyword = next(keyword for keyword in made if keyword.keyword == " ".join(arguments[0].split()))
     for warning in keyword.warnings:
         print(f"note: {warning}", file=sys.stderr)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from wordprint.audio import write_audio
-from wordprint.config import DemoConfig, PrepareConfig
+from wordprint.config import DemoConfig, PrepareConfig, SpotConfig
 from wordprint.errors import ConfigError
 from wordprint.manifest import atomic_path, write_jsonl
 from wordprint.progress import Progress
@@ -24,6 +24,7 @@ def demo(
     output: str | Path,
     config: DemoConfig,
     corpus: PrepareConfig = PrepareConfig(),
+    spotting: SpotConfig = SpotConfig(),
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -44,7 +45,7 @@ def demo(
             raise ConfigError(f"the demo's sentence does not hold {', '.join(missing)}", expected="every keyword in it")
         *enrollers, user = draw_speakers(corpus.synthetic_speakers + config.shots + 1, corpus.seed)[corpus.synthetic_speakers :]
         rng = np.random.default_rng(corpus.seed)
-        spotter = Spotter(model)
+        spotter = Spotter(model, config=spotting)
         with Synthesiser() as synthesiser:
             for keyword in config.keywords:
                 shots = [speak(synthesiser, keyword, speaker, rng)[0] for speaker in enrollers]

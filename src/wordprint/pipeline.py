@@ -10,10 +10,12 @@ The names are those of the command line. Each loads its own dependencies when it
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wordprint.config import RunConfig
+from wordprint.errors import InputError
 from wordprint.lazy import lazy_names
 from wordprint.progress import SILENT, Progress
 from wordprint.stage import Receipt
@@ -67,6 +69,7 @@ def run(
     Every stage has its folder under `work`; one that is done is skipped, one that was killed goes on. The model that
     is evaluated is the exported one, since that is what a device will run. Returns the stages' receipts in order.
     """
+    _check_paths(config, "")
     work = Path(work)
     folder = {name: work / name for name in ("prepare", "validate", "align", "words", "train", "export", "evaluate", "demo")}
     shared: dict[str, Any] = {"overwrite": overwrite, "progress": progress or SILENT}
@@ -85,5 +88,16 @@ def run(
     if config.demo.keywords:
         from wordprint.demo import demo
 
-        receipts.append(demo(model, folder["demo"], config.demo, config.prepare, **shared))
+        receipts.append(demo(model, folder["demo"], config.demo, config.prepare, config.spot, **shared))
     return receipts
+
+
+def _check_paths(config: Any, section: str) -> None:
+    """Raise InputError for any file or folder that an option names and that is not there: now, not after hours of work."""
+    for option in dataclasses.fields(config):
+        value = getattr(config, option.name)
+        if dataclasses.is_dataclass(value):
+            _check_paths(value, f"{option.name}.")
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path) and not path.exists():
+                raise InputError(f"option '{section}{option.name}': {path} does not exist", expected="a file or folder")

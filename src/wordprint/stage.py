@@ -183,7 +183,9 @@ class StageRun:
         parts = self.output / PARTS
         with disk_errors(self.output):
             parts.mkdir(exist_ok=True)
-        jobs = ((parts / f"{name}-{index:06d}.jsonl", shard) for index, shard in enumerate(_shards(items, shard_size)))
+        shards = enumerate(_shards(items, shard_size))
+        # the length is in the name, so that a part cut short by a failing iterator is not taken for the whole one
+        jobs = ((parts / f"{name}-{index:06d}-{len(shard)}.jsonl", shard) for index, shard in shards)
         with self.progress.task(name, total, unit) as task:
             for path, count in _run_shards(jobs, work, workers):
                 yield from read_jsonl(path)
@@ -220,8 +222,7 @@ class StageRun:
             "wall_s": wall_s,
         }
         write_json(self.output / RECEIPT, record)
-        (self.output / PARTIAL).unlink(missing_ok=True)
-        shutil.rmtree(self.output / PARTS, ignore_errors=True)
+        _clear_progress(self.output)
         return Receipt(self.name, self.output, self.config, self.inputs, counts, digests, details or {}, wall_s)
 
 
@@ -246,6 +247,7 @@ def open_stage(
     stage = StageRun(name, output, settings, digests, report)
     if _already_there(stage, overwrite):
         stage.receipt = read_receipt(output)
+        _clear_progress(output)  # a kill just after the receipt was written leaves them
         report.say(stage.receipt.summary)
         yield stage
         return
@@ -262,7 +264,7 @@ def _already_there(stage: StageRun, overwrite: bool) -> bool:
     output = stage.output
     if output.exists() and not output.is_dir():
         raise OutputConflictError(f"{output} is a file", expected="a folder to write to")
-    if not output.is_dir() or not any(output.iterdir()):
+    if not output.is_dir() or all(entry.name.startswith(".") for entry in output.iterdir()):
         return False
     marker = next((output / name for name in (RECEIPT, PARTIAL) if (output / name).is_file()), None)
     if marker is None:
@@ -273,14 +275,29 @@ def _already_there(stage: StageRun, overwrite: bool) -> bool:
         )
     difference = _difference(stage, marker)
     if difference and overwrite:
-        with disk_errors(output):
-            shutil.rmtree(output)
+        _remove(output)
         return False
     if difference:
         raise OutputConflictError(
             f"{output} holds another run: {difference}", remedy="choose another output folder, or add --overwrite to replace it"
         )
     return marker.name == RECEIPT
+
+
+def _clear_progress(output: Path) -> None:
+    """Remove what only an unfinished stage needs."""
+    (output / PARTIAL).unlink(missing_ok=True)
+    shutil.rmtree(output / PARTS, ignore_errors=True)
+
+
+def _remove(output: Path) -> None:
+    """Remove a folder that a stage wrote; under another name first, so that a kill can't leave half of it in place."""
+    aside = output.with_name(f".{output.name}.replaced")
+    with disk_errors(output):
+        if aside.exists():
+            shutil.rmtree(aside)
+        output.rename(aside)
+        shutil.rmtree(aside)
 
 
 def _difference(stage: StageRun, marker: Path) -> str:
@@ -351,6 +368,8 @@ def _git_revision() -> str | None:
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
-    command = ["git", "-C", os.fspath(root), "rev-parse", "HEAD"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(["git", "-C", os.fspath(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:  # no git here
+        return None
     return result.stdout.strip() or None
