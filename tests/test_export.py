@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from toy_model import RATE
-from wordprint.audio import write_audio
+from wordprint.audio import to_float32, write_audio
 from wordprint.config import ExportConfig, WordsConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError, ParityError
 from wordprint.export import calibrate as calibration
@@ -20,11 +21,13 @@ from wordprint.export.card import bill_of_materials
 from wordprint.export.graph import compact_fourier, to_onnx, write_onnx
 from wordprint.export.run import export
 from wordprint.model import CheckpointEmbedder, Model, load_embedder
+from wordprint.progress import SILENT
 from wordprint.train.checkpoint import save_checkpoint, write_names
 from wordprint.train.network import Embedder, NetworkConfig
 from wordprint.words.build import words
 from wordprint.words.dataset import WordDataset
 
+CONFIG = ExportConfig(name="tones", licence="CC BY 4.0")
 MATERIALS = [{"name": "LibriSpeech", "licence": "CC BY 4.0", "attribution": "Vassil Panayotov"}]
 
 
@@ -36,7 +39,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def save(folder: Path, seed: int = 0, **options) -> Path:
+def save(folder: Path, seed: int = 0, materials: Sequence[dict[str, str]] = MATERIALS, **options) -> Path:
     """An untrained network whose batch statistics are not all zero and one."""
     torch.manual_seed(seed)
     network = Embedder(NetworkConfig(embedding_size=32, **options))
@@ -44,7 +47,7 @@ def save(folder: Path, seed: int = 0, **options) -> Path:
         if isinstance(module, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
-    save_checkpoint(folder, network.eval(), {"step": 7, "validation": {"ap": 0.25}, "bill_of_materials": MATERIALS})
+    save_checkpoint(folder, network.eval(), {"step": 7, "validation": {"ap": 0.25}, "bill_of_materials": list(materials)})
     write_names(folder, ["alpha", "beta"], ["s1", "s2"])
     return folder
 
@@ -97,7 +100,7 @@ def graph(checkpoint: Path):
 def exported(checkpoint: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everything, as a user would export it."""
     output = tmp_path_factory.mktemp("export") / "model"
-    export(checkpoint, output, ExportConfig(name="tones", licence="CC BY 4.0", min_int8_cosine=0.9), words=dataset)
+    export(checkpoint, output, CONFIG, words=dataset)
     return output
 
 
@@ -163,6 +166,7 @@ def test_card_and_bill_of_materials(exported):
         "Vassil Panayotov",
         "window 1 s, any length from 0.25 s",
         "| validation | ap: 0.25 |",
+        "int8: cosine with the network on real words and speakers that it was not trained on: mean ",
     ):
         assert text in card
     assert "$" not in card
@@ -173,8 +177,7 @@ def test_card_and_bill_of_materials(exported):
 
 
 def test_a_second_run_does_nothing_and_another_one_is_refused(checkpoint, exported, dataset):
-    config = ExportConfig(name="tones", licence="CC BY 4.0", min_int8_cosine=0.9)
-    assert not export(checkpoint, exported, config, words=dataset).fresh
+    assert not export(checkpoint, exported, CONFIG, words=dataset).fresh
     with pytest.raises(OutputConflictError, match="name was 'tones'"):
         export(checkpoint, exported, ExportConfig(), words=dataset)
 
@@ -200,11 +203,46 @@ def test_a_model_that_differs_is_refused(checkpoint, exported, tmp_path):
     other = CheckpointEmbedder(save(tmp_path / "other", seed=1))
     model = Model(exported / "model.onnx")
     assert export_module.check_float(CheckpointEmbedder(checkpoint), model, 1e-4) <= 1e-4
-    with pytest.raises(ParityError, match=r"model\.onnx differs from the network"):
+    with pytest.raises(ParityError, match="the float32 model differs from the network"):
         export_module.check_float(other, model, 1e-4)
     batches = [0.1 * np.random.default_rng(0).normal(size=(8, 16_000)).astype(np.float32)]
     with pytest.raises(ParityError, match="mean cosine"):
         export_module.check_int8(other, model, batches, 0.99)
+
+
+def test_a_refused_file_is_not_left_behind(checkpoint, dataset, graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("wordprint.export.graph.to_onnx", lambda *_, **__: graph)
+    monkeypatch.setattr("wordprint.export.graph.quantise", lambda *_: graph)
+    with pytest.raises(ParityError, match="float32"):
+        export(checkpoint, tmp_path / "float", ExportConfig(max_difference=0.0))
+    assert not list((tmp_path / "float").glob("*.onnx"))
+    with pytest.raises(ParityError, match="int8"):
+        export(checkpoint, tmp_path / "int8", ExportConfig(min_int8_cosine=1.1), words=dataset)
+    assert [path.name for path in (tmp_path / "int8").glob("*.onnx")] == ["model.onnx"]
+    assert not list(tmp_path.rglob(".*.onnx"))
+
+
+def test_int8_ranges_are_those_of_training_segments(checkpoint, dataset, graph, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr("wordprint.export.graph.to_onnx", lambda *_, **__: graph)
+    monkeypatch.setattr("wordprint.export.graph.quantise", lambda _, batches: given.extend(batches) or graph)
+    export(checkpoint, tmp_path / "out", words=dataset)
+    data = WordDataset(dataset)
+    indices = data.select("train")
+    heard = to_float32(data.crops(indices, data.centred_starts(indices, 16_000), 16_000))
+    assert sum(len(batch) for batch in given) == len(indices) < export_module.CALIBRATION_WORDS
+    np.testing.assert_array_equal(np.concatenate(given), heard)
+
+
+def test_a_licence_that_is_not_stated_is_said(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr("wordprint.export.graph.to_onnx", lambda *_, **__: graph)
+    said = []
+    monkeypatch.setattr(SILENT, "say", said.append)
+    folder = save(tmp_path / "train", materials=[{"name": "mine", "licence": ""}, {"name": "yours", "licence": "MIT"}])
+    export(folder, tmp_path / "out", ExportConfig(materials=("noise; CC0",)))
+    assert [line for line in said if "licence" in line] == ["export: licence not known of: mine (state it with 'materials')"]
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert "- name: mine, **licence not stated**\n- name: yours, licence: MIT\n" in card
 
 
 def test_a_missing_checkpoint(tmp_path):
@@ -254,6 +292,30 @@ def test_calibration_finds_the_threshold_for_the_false_alarms_asked_for(dataset)
         assert found["false_alarms"] >= target * found["keyword_hours"] - 1
     assert lax["missed"] <= strict["missed"] <= strict["spoken"]
     assert calibrate(bands, data, 16_000, 60.0, 5.0) == strict
+
+
+def test_calibration_leaves_the_test_split_alone(dataset):
+    """Neither its segments, wherever they lie, nor its speakers' recordings of validation words are heard."""
+    data = WordDataset(dataset)
+    [crops, samples] = [data.crops, data.samples]
+    heard: list[int] = []
+    places = {(int(data.column("shard")[i]), int(data.column("row")[i])): data.column("speaker")[i] for i in range(len(data))}
+    listened: list[str] = []
+    data.crops = lambda indices, *rest: heard.extend(indices.tolist()) or crops(indices, *rest)
+    data.samples = lambda *place: listened.append(places[place]) or samples(*place)
+    found = calibrate(bands, data, 16_000, 600.0, 5.0)
+    assert found["method"] == "streaming, validation words and speakers"
+    test_speakers = set(data.column("speaker")[data.select("test")])
+    assert test_speakers
+    assert not test_speakers & (set(listened) | set(data.column("speaker")[heard]))
+    assert set(data.column("words")[heard]) <= set(data.column("words")[data.select("validation")])
+
+
+def test_calibration_adds_the_test_split_where_validation_is_too_small_and_says_so(dataset):
+    data = WordDataset(dataset)
+    found = calibrate(bands, data, 16_000, 1.0, 5.0)
+    assert found["method"].startswith("streaming, validation and test words and speakers, as validation alone holds 0.")
+    assert found["keywords"] > calibrate(bands, data, 16_000, 600.0, 5.0)["keywords"]
 
 
 def test_calibration_says_when_it_can_not(dataset, monkeypatch):

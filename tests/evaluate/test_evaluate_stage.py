@@ -6,14 +6,16 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
 from evaluate.tones import Bands
 from wordprint.config import EvaluateConfig
-from wordprint.errors import ConfigError, DatasetError, InputError, LeakError, ModelError, OutputConflictError
+from wordprint.errors import ConfigError, DatasetError, DiskFullError, InputError, LeakError, ModelError, OutputConflictError
 from wordprint.evaluate import few_shot
+from wordprint.evaluate.data import seen_in_training
 from wordprint.evaluate.run import evaluate
 from wordprint.manifest import digest_file, read_jsonl
 from wordprint.words.tokens import load_tokens
@@ -161,6 +163,58 @@ def test_a_model_that_does_not_say_is_not_called_clean(word_folder, tmp_path):
     evaluate(model, [word_folder], tmp_path / "out", CONFIG)
     assert _metrics(tmp_path / "out")["data"][0]["seen_in_training"]["words"] is None
     assert "does not say" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("trained", "seen"),
+    [
+        ({"lights", "on"}, ["lights on", "on"]),
+        ({"lights on"}, ["lights on", "on"]),
+        ({"lights", "bed time"}, []),
+        ({"turn on", "bright lights"}, ["lights on", "on"]),
+    ],
+)
+def test_a_phrase_is_seen_when_all_of_its_words_are(word_folder, tmp_path, trained, seen):
+    for word, there in {"on": "yes", "lights_on": "no", "off": "up"}.items():
+        shutil.copytree(word_folder / there, tmp_path / "data" / word)
+    model = Bands()
+    model.training_words = frozenset(trained)
+    assert seen_in_training(load_tokens(tmp_path / "data"), model).words == seen
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A disk of 8 kB: room for the stage's first file, not for 9 kB of embeddings."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [str(mount), "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can't be mounted here (needs root)")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_clear_error(word_folder, tiny_disk):
+    with pytest.raises(DiskFullError, match="no space left"):
+        evaluate(Bands(), [word_folder], tiny_disk / "out", CONFIG)
+    assert [path.name for path in tiny_disk.rglob("*.*") if path.is_file()] == ["stage.partial.json"]
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_the_audio_of_one_data_set_at_a_time_is_in_memory(word_folder, tmp_path, monkeypatch):
+    loaded, held = [], []
+
+    def load(path, **options):
+        held.append(sum(len(tokens._source.decoded) for tokens in loaded))
+        loaded.append(load_tokens(path, **options))
+        assert loaded[-1]._source.decoded
+        return loaded[-1]
+
+    monkeypatch.setattr("wordprint.evaluate.data.load_tokens", load)
+    other = shutil.copytree(word_folder, tmp_path / "other")
+    evaluate(Bands(), [word_folder, other], tmp_path / "out", EvaluateConfig(shots=(1,), draws=2, dtw_tokens=5))
+    assert held == [0, 0]
 
 
 @pytest.mark.usefixtures("plain_report")

@@ -48,7 +48,8 @@ def test_bootstrap_counts_a_pair_as_often_as_its_tokens_were_drawn(exclude, monk
     groups = np.unique(speakers, return_inverse=True)[1]
     weights = np.array([[2, 0, 1, 3]])[:, groups]
     monkeypatch.setattr("wordprint.evaluate.same_different.group_weights", lambda *_: weights)
-    plain, drawn = bootstrap_average_precision(distances, words, groups, exclude, np.random.default_rng(0), replicates=1)
+    excluded = speakers if exclude else None
+    plain, drawn = bootstrap_average_precision(distances, words, groups, excluded, np.random.default_rng(0), replicates=1)
     assert plain == pytest.approx(_naive(distances, words, speakers, exclude, np.ones(len(words))), abs=1e-6)
     # the loop above breaks ties of repeated pairs in the same way: copies of one pair follow each other
     assert drawn == pytest.approx(_grouped(distances, words, speakers, exclude, weights[0]), abs=1e-6)
@@ -95,8 +96,11 @@ def test_random_embeddings_score_near_chance():
     assert set(result.estimates) == {"ap", "map_at_r"}
 
 
-def test_distances_of_any_system_are_scored_alike():
+@pytest.mark.parametrize("unknown", ["0", None])
+def test_distances_of_any_system_are_scored_alike(unknown):
+    """On the same pairs, also where some speakers are not known."""
     vectors, words, speakers = _data()
+    speakers[speakers == unknown] = ""
     mine = same_different(vectors, words, speakers, generator=np.random.default_rng(0)).estimates
     other = pair_average_precision(1 - vectors @ vectors.T, words, speakers, generator=np.random.default_rng(0))
     for name in ("ap", "ap_across_speakers"):

@@ -161,9 +161,20 @@ def test_an_enrollment_for_another_model_is_refused(model_path, model_writer, tm
     enroll(model_path, "red", shots("red"), file)
     before = file.read_bytes()
     other = Model(model_writer(name="other"))
-    with pytest.raises(EnrollmentError, match=r"keywords\.json was made with model 'bands'.*enroll the keywords again"):
+    message = r"keywords\.json was made with model 'bands'.*write to another file with -o, or delete it"
+    with pytest.raises(EnrollmentError, match=message):
         enroll(other, "blue", shots("blue"), file)
     assert file.read_bytes() == before
+    with pytest.raises(EnrollmentError, match=r"the enrollment was made with model 'bands'.*enroll the keywords again"):
+        enroll(other, "blue", shots("blue"), enrollment=Enrollment.load(file))
+
+
+def test_a_recording_in_place_of_the_keyword_is_refused(model, tmp_path):
+    for name in ("a.wav", "b.wav"):
+        write_audio(tmp_path / name, shots("red", 1)[0])
+    with pytest.raises(InputError, match=r"a\.wav' is a file; expected a word or a phrase, then its recordings; say which keyword"):
+        enroll(model, str(tmp_path / "a.wav"), [tmp_path / "b.wav"], tmp_path / "keywords.json")
+    assert not (tmp_path / "keywords.json").exists()
 
 
 def test_damaged_enrollments(model, tmp_path):

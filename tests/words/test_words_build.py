@@ -149,6 +149,46 @@ def test_excluded_words_come_from_files_and_folders(tmp_path):
     assert excluded_words(tmp_path / "folders") == {"how", "are", "you", "archie"}
 
 
+@pytest.mark.parametrize(
+    ("excluded", "spoken"),
+    [
+        ("one", "twenty one"),
+        ("one", "twenty-one"),
+        ("ONE", "forty\u2010one's"),
+        ("one", "one's"),
+        ("one", "one’s"),
+        ("hi-fi", "hi"),
+        ("don’t", "don't"),
+        ("don't", "don’t"),
+        ("café", "cafe"),
+        ("hey_siri", "siri"),
+        ("мир", "мир"),
+        ("हिन्दी", "हिन्दी"),
+    ],
+)
+def test_excluded_words_are_found_however_they_are_written(corpus, tmp_path, excluded, spoken):
+    """Neither is such a word a segment, nor is it in the context of its neighbours."""
+    folder = two_speakers(corpus, ("before", 0.2, 0.6), (spoken, 0.7, 1.1), ("after", 1.2, 1.6))
+    receipt = words(folder, tmp_path / "out", dataclasses.replace(ALL, exclude_words=(excluded,), max_phrase_words=3))
+    found = rows(WordDataset(tmp_path / "out"))
+    assert {row["words"] for row in found} == {"before", "after"}
+    assert {row["context_end_sample"] for row in found if row["words"] == "before"} == {round(0.7 * SAMPLE_RATE)}
+    assert receipt.counts["dropped"] == {"excluded_word": 8}
+
+
+def test_a_word_is_excluded_and_not_what_is_spelled_like_a_part_of_it(corpus, tmp_path):
+    folder = two_speakers(corpus, ("ones", 0.2, 0.6), ("none", 0.7, 1.1), ("phone", 1.2, 1.6))
+    words(folder, tmp_path / "out", dataclasses.replace(ALL, exclude_words=("one", "ones's")))
+    assert {row["words"] for row in rows(WordDataset(tmp_path / "out"))} == {"ones", "none", "phone"}
+
+
+def test_joined_words_are_on_the_side_that_all_of_them_are_on(corpus, tmp_path):
+    folder = two_speakers(corpus, ("delta", 0.2, 0.6), ("alpha-delta", 0.7, 1.1), ("alpha", 1.2, 1.6))
+    words(folder, tmp_path / "out", dataclasses.replace(ALL, validation_words=0.5))
+    sides = {row["words"]: row["split"] for row in rows(WordDataset(tmp_path / "out"))}
+    assert sides == {"alpha": "train", "delta": "held_out", "alpha delta": "held_out"}
+
+
 def test_lists_of_excluded_words_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.txt").write_bytes("schön\n".encode("latin-1"))
     (tmp_path / "empty.txt").write_text("")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def load_data(
 ) -> list[Data]:
     """Read and embed each of `paths`; embeddings are kept in `cache` until the stage is done.
 
+    The audio of one at a time is in memory; the few recordings that are needed afterwards are read again.
     Raises LeakError for a word dataset whose words or speakers the model was trained on, unless the config allows it.
     """
     loaded = []
@@ -89,6 +91,7 @@ def load_data(
         if dataset and not config.allow_seen:
             _refuse_leak(path, split, seen)
         embeddings = _cached(cache / f"{name}.npy", tokens, embedder, config.context, name, progress)
+        tokens.forget_audio()
         loaded.append(Data(name, path, "word dataset" if dataset else "word folder", split, tokens, embeddings, seen))
     return loaded
 
@@ -104,14 +107,20 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 
 
 def seen_in_training(tokens: Tokens, embedder: WaveformEmbedder) -> Seen:
-    """Which of the words and speakers the model says it was trained on."""
+    """Which of the words and speakers the model says it was trained on; a phrase, when all of its words were."""
     words = embedder.training_words
     metadata = getattr(embedder, "metadata", {})
     speakers = getattr(embedder, "training_speakers", None) or metadata.get("training_speakers")
     return Seen(
-        None if words is None else sorted(set(tokens.words) & set(words)),
+        None if words is None else _made_of(set(tokens.words), words),
         None if speakers is None or not tokens.speakers_known else sorted((set(tokens.speakers) - {""}) & set(speakers)),
     )
+
+
+def _made_of(evaluated: Iterable[str], trained: Iterable[str]) -> list[str]:
+    """The words and phrases, in order, all of whose words stand in those that were trained on, alone or in a phrase."""
+    heard = {word for text in trained for word in text.split()}
+    return sorted(text for text in evaluated if heard.issuperset(text.split()))
 
 
 def embed_tokens(
@@ -137,8 +146,10 @@ def _cached(
 ) -> NDArray[np.float32]:
     if not path.exists():
         embeddings = embed_tokens(tokens, embedder, context=context, name=name, progress=progress)
+        content = io.BytesIO()  # numpy's own writing doesn't say that a disk is full
+        np.save(content, embeddings)
         with atomic_path(path) as temporary:
-            np.save(temporary, embeddings)
+            temporary.write_bytes(content.getbuffer())
     return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
 
 

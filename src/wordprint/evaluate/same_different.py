@@ -55,7 +55,9 @@ def same_different(
         ap = same_different_average_precision(embeddings, names, speakers, exclude_same_speaker=exclude)  # type: ignore[arg-type]
         some = np.sort(generator.permutation(len(names))[:INTERVAL_TOKENS])
         distances = 1 - np.asarray(embeddings[some], np.float32) @ np.asarray(embeddings[some], np.float32).T
-        replicates = bootstrap_average_precision(distances, names[some], groups[some], exclude, generator)
+        replicates = bootstrap_average_precision(
+            distances, names[some], groups[some], np.asarray(speakers)[some] if exclude else None, generator
+        )
         estimates["ap" + suffix] = _estimate(ap, replicates[1:])
         chance["ap" + suffix] = same_share(names, speakers if exclude else None)
         per_query = average_precision_at_r(embeddings, names, speakers, exclude_same_speaker=exclude)
@@ -74,7 +76,7 @@ def pair_average_precision(
     groups = groups_of(speakers, len(names))
     estimates = {}
     for suffix, exclude in _variants(names, speakers):
-        replicates = bootstrap_average_precision(distances, names, groups, exclude, generator)
+        replicates = bootstrap_average_precision(distances, names, groups, speakers if exclude else None, generator)
         estimates["ap" + suffix] = _estimate(float(replicates[0]), replicates[1:])
     return estimates
 
@@ -105,19 +107,22 @@ def bootstrap_average_precision(
     distances: NDArray[np.float32],
     words: NDArray[np.str_],
     groups: NDArray[np.int64],
-    exclude_same_group: bool,
+    excluded: ArrayLike | None,
     generator: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> Floats:
-    """AP of the data as it is, then of `replicates` draws of its groups with replacement: (1 + replicates,).
+    """AP of the data as it is, then of `replicates` draws of its `groups` (n,) with replacement: (1 + replicates,).
 
+    With the speakers (n,) as `excluded`, pairs of one word by one speaker are left out, as `wordprint.ranking` does;
+    two unknown speakers ("") count as one there, since they may be.
     A pair counts as often as both of its tokens were drawn together; a token is never paired with its own copy.
     """
     word_ids = np.unique(words, return_inverse=True)[1]
     first, second = (part.astype(np.int32) for part in np.triu_indices(len(words), 1))
     same = word_ids[first] == word_ids[second]
-    if exclude_same_group:
-        keep = ~(same & (groups[first] == groups[second]))
+    if excluded is not None:
+        speaker_ids = np.unique(np.asarray(excluded), return_inverse=True)[1]
+        keep = ~(same & (speaker_ids[first] == speaker_ids[second]))
         first, second, same = first[keep], second[keep], same[keep]
     order = np.argsort(distances[first, second], kind="stable")
     first, second, same = first[order], second[order], same[order]

@@ -31,6 +31,11 @@ def bill_of_materials(stated: Sequence[str], prepared: list[dict[str, Any]]) -> 
     return bill + [item for item in prepared if item.get("name") not in names]
 
 
+def without_licence(bill: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of the materials whose licence nobody stated."""
+    return [str(item.get("name", "?")) for item in bill if not item.get("licence")]
+
+
 def materials(metadata: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
     """The bill of materials as a document of its own."""
     return {
@@ -64,12 +69,20 @@ def model_card(metadata: dict[str, Any], details: dict[str, Any]) -> str:
         training="\n".join(f"| {key} | {_cell(value)} |" for key, value in sorted(metadata["training"].items())),
         words=_count(metadata["training_words"]),
         speakers=_count(metadata["training_speakers"]),
-        materials="\n".join(f"- {_cell(item)}" for item in metadata["bill_of_materials"]) or "- not recorded",
+        materials="\n".join(f"- {_material(item)}" for item in metadata["bill_of_materials"]) or "- not recorded",
         threshold=f"{threshold['similarity']:.4f}",
         calibration="\n".join(f"| {key} | {_cell(value)} |" for key, value in threshold.items() if key != "similarity"),
         max_difference=f"{details['max_difference']:.1e}",
         int8=", ".join(f"{key} {value}" for key, value in cosine.items()) if cosine else "no int8 version",
     )
+
+
+def _material(item: dict[str, Any]) -> str:
+    """One line: `licence not stated` where it is empty, nothing for other empty fields."""
+    fields = {key: value for key, value in item.items() if value and key != "licence"}
+    licence = f"licence: {item['licence']}" if item.get("licence") else "**licence not stated**"
+    name = fields.pop("name", "?")
+    return ", ".join([f"name: {name}", licence, *([_cell(fields)] if fields else [])])
 
 
 def _count(names: list[str] | None) -> str:

@@ -18,8 +18,8 @@ from wordprint.audio import SAMPLE_RATE, to_float32
 from wordprint.config import ExportConfig
 from wordprint.errors import ParityError
 from wordprint.export.calibrate import calibrate, fallback
-from wordprint.export.card import bill_of_materials, materials, model_card
-from wordprint.manifest import digest_file, write_json, write_text
+from wordprint.export.card import bill_of_materials, materials, model_card, without_licence
+from wordprint.manifest import atomic_path, digest_file, write_json, write_text
 from wordprint.model import MODEL_SCHEMA, CheckpointEmbedder, Model
 from wordprint.progress import Progress
 from wordprint.stage import Receipt, open_stage
@@ -29,7 +29,7 @@ from wordprint.words.dataset import WordDataset
 FLOAT, INT8 = "model.onnx", "model.int8.onnx"
 CARD, MATERIALS = "MODEL_CARD.md", "bill_of_materials.json"
 CALIBRATION_WORDS = 256
-"""Segments, evenly spaced over the dataset, that set the ranges of int8."""
+"""Segments, evenly spaced over the training split, that set the ranges of int8."""
 CHECK_WORDS = 512
 """Unseen segments, evenly spaced, on which the int8 version is compared with the network."""
 BATCH = 32
@@ -63,19 +63,23 @@ def export(
         any_length = takes_any_length(embedder)
         stage.progress.say("export: calibrating the threshold")
         metadata = describe(embedder, config, _threshold(embedder, dataset, config), any_length=any_length)
+        if unknown := without_licence(metadata["bill_of_materials"]):
+            stage.progress.say(f"export: licence not known of: {', '.join(unknown)} (state it with 'materials')")
         graph = to_onnx(embedder.network, embedder.window_samples, any_length=any_length)
-        write_onnx(graph, {**metadata, "precision": "float32"}, stage.output / FLOAT)
         details: dict[str, Any] = {"threshold": metadata["threshold"]}
-        details["max_difference"] = check_float(embedder, Model(stage.output / FLOAT), config.max_difference)
+        with atomic_path(stage.output / FLOAT) as unchecked:
+            write_onnx(graph, {**metadata, "precision": "float32"}, unchecked)
+            details["max_difference"] = check_float(embedder, Model(unchecked), config.max_difference)
         written = [FLOAT]
         if config.int8 and dataset is None:
             stage.drop(INT8, "no_words", "an int8 version needs a word dataset to calibrate on")
         elif config.int8 and dataset is not None:
             stage.progress.say("export: calibrating int8")
-            small = quantise(graph, _batches(dataset, np.arange(len(dataset)), embedder.window_samples, CALIBRATION_WORDS))
-            write_onnx(small, {**metadata, "precision": "int8"}, stage.output / INT8)
-            real = _batches(dataset, _unseen(dataset), embedder.window_samples, CHECK_WORDS)
-            details["int8_cosine"] = check_int8(embedder, Model(stage.output / INT8), real, config.min_int8_cosine)
+            heard = _batches(dataset, _segments(dataset, "train"), embedder.window_samples, CALIBRATION_WORDS)
+            real = _batches(dataset, _segments(dataset, "validation", "test"), embedder.window_samples, CHECK_WORDS)
+            with atomic_path(stage.output / INT8) as unchecked:
+                write_onnx(quantise(graph, heard), {**metadata, "precision": "int8"}, unchecked)
+                details["int8_cosine"] = check_int8(embedder, Model(unchecked), real, config.min_int8_cosine)
             written.append(INT8)
         details["bytes"] = {name: (stage.output / name).stat().st_size for name in written}
         write_json(stage.output / MATERIALS, materials(metadata, {name: digest_file(stage.output / name) for name in written}))
@@ -133,7 +137,7 @@ def check_float(embedder: CheckpointEmbedder, model: Model, limit: float) -> flo
                 if not difference <= limit:  # also when it is NaN
                     where = f"{batch} × {samples} samples at level {level:g}"
                     raise ParityError(
-                        f"{model.path.name} differs from the network by {difference:.2g} on {where}",
+                        f"the {model.metadata['precision']} model differs from the network by {difference:.2g} on {where}",
                         expected=f"at most {limit:g}",
                         remedy="check that the front end and the encoder use operations that export exactly",
                     )
@@ -154,7 +158,7 @@ def check_int8(
     }
     if not figures["mean"] >= limit:
         raise ParityError(
-            f"{model.path.name}: mean cosine {figures['mean']} with the network on {len(cosines)} real words",
+            f"the int8 model has a mean cosine of {figures['mean']} with the network on {len(cosines)} real words",
             expected=f"at least {limit:g}",
             remedy="export without int8 (--no-int8), or train longer",
         )
@@ -167,10 +171,10 @@ def _threshold(embedder: CheckpointEmbedder, dataset: WordDataset | None, config
     return calibrate(embedder.embed, dataset, embedder.window_samples, config.false_alarms_per_hour, config.calibration_minutes)
 
 
-def _unseen(dataset: WordDataset) -> NDArray[np.int64]:
-    """Segments of unseen words by unseen speakers; all segments where there are none."""
-    unseen = np.sort(np.concatenate([dataset.select("validation"), dataset.select("test")]))
-    return unseen if len(unseen) else np.arange(len(dataset))
+def _segments(dataset: WordDataset, *splits: str) -> NDArray[np.int64]:
+    """Segments of these splits; all segments where there are none."""
+    chosen = np.sort(np.concatenate([dataset.select(split) for split in splits]))
+    return chosen if len(chosen) else np.arange(len(dataset))
 
 
 def _batches(dataset: WordDataset, indices: NDArray[Any], window_samples: int, count: int) -> list[NDArray[np.float32]]:

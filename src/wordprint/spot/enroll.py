@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -96,13 +97,18 @@ class Enrollment:
             return replace(self, keywords=tuple(keyword if old.keyword == keyword.keyword else old for old in self.keywords))
         return replace(self, keywords=(*self.keywords, keyword))
 
-    def check(self, model: Model, where: str = "the enrollment") -> None:
+    def check(
+        self,
+        model: Model,
+        where: str = "the enrollment",
+        remedy: str = "enroll the keywords again with this model, or use the model it was made with",
+    ) -> None:
         """Raise EnrollmentError unless `model` made it: embeddings of two models can't be compared."""
         if self.model_digest != model.digest:
             raise EnrollmentError(
                 f"{where} was made with model '{self.model}' ({self.model_digest[:12]})",
                 expected=f"an enrollment for model '{model.name}' ({model.digest[:12]})",
-                remedy="enroll the keywords again with this model, or use the model it was made with",
+                remedy=remedy,
             )
 
     def save(self, path: str | Path) -> None:
@@ -143,10 +149,13 @@ def enroll(
     can't be used is left out and named in `Keyword.rejected`; EnrollmentError when none can be used.
     """
     engine = model if isinstance(model, Model) else Model(model)
-    if enrollment is None:
-        exists = output is not None and Path(output).exists()
-        enrollment = Enrollment.load(output) if output is not None and exists else Enrollment(engine.name, engine.digest)
-    enrollment.check(engine, str(output) if output is not None else "the enrollment")
+    if enrollment is not None:
+        enrollment.check(engine)
+    elif output is not None and Path(output).exists():
+        enrollment = Enrollment.load(output)
+        enrollment.check(engine, str(output), "write to another file with -o, or delete it")
+    else:
+        enrollment = Enrollment(engine.name, engine.digest)
     made = make_keyword(engine, keyword, recordings, engine.threshold if config.threshold is None else config.threshold)
     enrollment = enrollment.add(made)
     if output is not None:
@@ -159,6 +168,12 @@ def make_keyword(model: Model, keyword: str, recordings: Sequence[Recording], th
     name = " ".join(keyword.split())
     if not name:
         raise InputError("the keyword is empty", expected="a word or a phrase")
+    if os.path.isfile(name):
+        raise InputError(
+            f"the keyword '{name}' is a file",
+            expected="a word or a phrase, then its recordings",
+            remedy='say which keyword the recordings hold: wordprint enroll [MODEL.onnx] "lights on" a.wav b.wav c.wav',
+        )
     if not -1 <= threshold <= 1:
         raise InputError(f"threshold {threshold}", expected="a cosine similarity from -1 to 1")
     if isinstance(recordings, (str, Path)):

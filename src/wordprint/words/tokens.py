@@ -47,6 +47,8 @@ class _Source(Protocol):
 
     def waveforms(self, places: NDArray[np.int64], window_samples: int, context: bool) -> NDArray[np.float32]: ...
 
+    def forget(self) -> None: ...
+
 
 class Tokens:
     """A list of tokens with their audio; the columns `words`, `speakers`, `names`, `sources` are aligned with it.
@@ -119,6 +121,10 @@ class Tokens:
         for start in range(0, len(self), batch_size):
             yield self.waveforms(window_samples, np.arange(start, min(start + batch_size, len(self))), context=context)
 
+    def forget_audio(self) -> None:
+        """Free the decoded recordings that are kept in memory; what is asked for from now on is read again."""
+        self._source.forget()
+
     def subset(self, indices: ArrayLike) -> Tokens:
         """The tokens at `indices`, in that order, over the same audio."""
         chosen = np.asarray(indices, np.int64)
@@ -170,6 +176,9 @@ class _FolderSource:
             centre_in(window, self.load(place))
         return windows
 
+    def forget(self) -> None:
+        self.decoded.clear()
+
 
 class _DatasetSource:
     """Segments of a word dataset."""
@@ -183,6 +192,9 @@ class _DatasetSource:
     def waveforms(self, places: NDArray[np.int64], window_samples: int, context: bool) -> NDArray[np.float32]:
         starts = self.dataset.centred_starts(places, window_samples)
         return to_float32(self.dataset.crops(places, starts, window_samples, context_samples=None if context else 0))
+
+    def forget(self) -> None:
+        """Nothing to free: the audio is on disk."""
 
 
 def centre_in(window: NDArray[np.float32], samples: NDArray[np.float32]) -> None:
