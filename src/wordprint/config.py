@@ -200,7 +200,7 @@ class TrainConfig:
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Arithmetic of the encoder; auto takes bfloat16 where the processor has it."""
     threads: int = 0
-    """CPU threads (0: as many as there are cores)."""
+    """CPU threads (0: this process's share of the cores it may run on)."""
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,16 @@ def test_validation_hears_no_training_word_and_no_test_speaker(tone_words, small
     assert found is not None
     assert strict < set(found.indices)  # too few have both on the validation side, so speakers of training help
     assert not set(found.words) & set(TrainingWords(dataset, small, Sounds()).words)
+    unseen = len(strict & set(found.indices))
+    assert found.counts() == {"tokens": len(found.indices), "tokens_of_unseen_speakers": unseen}
     assert found.embed(Embedder(NetworkConfig(window_s=0.4)), torch.device("cpu")).shape == (len(found.indices), 128)
+
+
+def test_validation_keeps_to_unseen_speakers_where_they_say_enough(tone_words, small, monkeypatch):
+    monkeypatch.setattr("wordprint.train.validation.ENOUGH", 1)
+    found = ValidationWords.of(WordDataset(tone_words), small)
+    assert found is not None
+    assert found.counts() == {"tokens": len(found.indices), "tokens_of_unseen_speakers": len(found.indices)}
 
 
 def test_a_frequent_word_counts_only_so_often():

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from wordprint.config import TrainConfig
-from wordprint.errors import ConfigError, DatasetError, LeakError
+from wordprint.errors import ConfigError, DatasetError, LeakError, WordprintError
 from wordprint.manifest import read_jsonl
 from wordprint.train import fit as fitting
 from wordprint.train.checkpoint import load_checkpoint
@@ -39,6 +39,12 @@ def test_learns_words_and_speakers_that_it_never_heard(tone_words, tmp_path, sma
     assert history[1]["loss"] < history[0]["loss"]
     assert receipt.details["best_validation_ap"] > 0.6
     assert any("step 40" in line for line in lines)
+    counts = receipt.details["validation"]
+    assert 0 < counts["tokens_of_unseen_speakers"] < counts["tokens"]  # few tokens: speakers of training help
+    said = [line for line in lines if line.startswith("validating on")]
+    assert said == [
+        f"validating on {counts['tokens']} tokens, {counts['tokens_of_unseen_speakers']} of them by speakers not trained on"
+    ]
     assert any((tmp_path / "out/tensorboard").iterdir())
     assert 0 <= receipt.details["data_wait_share"] < 1
     assert train(tone_words, tmp_path / "out", config).fresh is False  # done: nothing is trained again
@@ -48,6 +54,7 @@ def test_learns_words_and_speakers_that_it_never_heard(tone_words, tmp_path, sma
     assert embeddings.shape == (2, 128)
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2))
     assert record["network"]["window_samples"] == 6400
+    assert record["validation"].items() >= counts.items()
     assert record["bill_of_materials"]
     heard = set(record["training_words"])
     assert heard
@@ -75,13 +82,26 @@ def test_a_killed_run_ends_with_the_same_bits(tone_words, tmp_path, small, monke
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
 
 
+def test_a_gradient_that_is_not_finite_ends_with_a_remedy(tone_words, tmp_path, small, monkeypatch):
+    forward = fitting.Objective.forward
+
+    def diverges(self, batch):
+        total, parts = forward(self, batch)
+        return total * torch.inf, parts
+
+    monkeypatch.setattr(fitting.Objective, "forward", diverges)
+    with pytest.raises(WordprintError, match=r"gradient of step 1 is not finite.* lower learning_rate, or with precision 32-true"):
+        train(tone_words, tmp_path / "out", small)
+    assert not (tmp_path / "out/stage.json").exists()
+
+
 def test_two_processes(tone_words, tmp_path, small):
     script = tmp_path / "ddp.py"
     options = repr(dataclasses.asdict(small))
     script.write_text(
         "from wordprint.config import TrainConfig\nfrom wordprint.train.loop import train\n"
         f"receipt = train({str(tone_words)!r}, {str(tmp_path / 'out')!r}, TrainConfig(**{options}))\n"
-        "print('processes', receipt.details['processes'])\n"
+        "print(f\"processes {receipt.details['processes']}\", flush=True)\n"
     )
     command = [sys.executable, "-W", "error", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -125,6 +145,7 @@ def test_without_validation_words_the_last_network_is_kept(tmp_path, small, monk
     folder = build_words(tmp_path)
     receipt = train(folder, tmp_path / "out", small)
     assert receipt.details["best_validation_ap"] is None
+    assert receipt.details["validation"] == {}
     assert load_checkpoint(tmp_path / "out")[1]["step"] == small.steps
 
 

@@ -18,9 +18,8 @@ def make_fabric(config: TrainConfig) -> Fabric:
 
     Raises ConfigError for an accelerator that isn't there.
     """
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(cpu_threads(config))
+    world_size, local_size = int(os.environ.get("WORLD_SIZE", "1")), _local_size()
     try:
         fabric = Fabric(
             accelerator=config.accelerator,
@@ -37,10 +36,21 @@ def make_fabric(config: TrainConfig) -> Fabric:
     return fabric
 
 
+def cpu_threads(config: TrainConfig) -> int:
+    """CPU threads of this process: as the options say, or its share of the cores that it may run on (in a Slurm job, say)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return config.threads or max(1, cores // _local_size())
+
+
 def quiet_libraries() -> None:
     """Keep what libraries tell their developers from our users; our own messages go through `progress`."""
     for name in ("lightning_fabric", "lightning.fabric", "lightning", "torch.distributed", "tensorboard"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _local_size() -> int:
+    """How many processes `torchrun` started on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def _precision(config: TrainConfig) -> Literal["32-true", "bf16-mixed"]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from wordprint.errors import ConfigError
+
 
 class Encoder(nn.Module):
     """`frames` looks at time, `pool` makes one vector of it; training also listens to the frames (see phonetics.py)."""
@@ -126,6 +128,11 @@ class AncestorCnn(Encoder):
 
     def __init__(self, n_features: int, n_frames: int, embedding_size: int) -> None:
         super().__init__()
+        if n_features < 16 or n_frames < 4:
+            raise ConfigError(
+                f"n_features is {n_features}, and the window has {n_frames} frames",
+                expected="at least 16 and 4 with the encoder 'ancestor', which pools them",
+            )
         layers: list[nn.Module] = []
         for inputs, outputs in ((1, 16), (16, 32), (32, 64), (64, 128)):
             layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d((2, 2) if outputs < 64 else (2, 1))]

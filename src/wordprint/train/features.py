@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wordprint.audio import SAMPLE_RATE
+from wordprint.errors import ConfigError
 
 MEL_BREAK_HZ = 700.0
 """Corner of the mel scale: linear below, logarithmic above (O'Shaughnessy, 1987)."""
@@ -103,6 +104,10 @@ class Mfcc(nn.Module):
 
     def __init__(self, n_features: int = 40) -> None:
         super().__init__()
+        if n_features > 64:
+            raise ConfigError(
+                f"n_features is {n_features}", expected="at most 64 with the front end 'mfcc', which has 64 mel bands"
+            )
         self.power = MelPower(64, window_samples=1024, hop_samples=512, n_fft=1024, low_hz=0.0, high_hz=SAMPLE_RATE / 2)
         self.register_buffer("transform", cosine_transform(64, n_features).float().unsqueeze(2), persistent=False)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from wordprint.config import TrainConfig
+from wordprint.errors import WordprintError
 from wordprint.manifest import write_jsonl
 from wordprint.progress import Progress
 from wordprint.train import checkpoint
 from wordprint.train.data import Batch, TrainingWords, prefetch
+from wordprint.train.device import cpu_threads
 from wordprint.train.objective import Objective
 from wordprint.train.validation import ValidationWords
 
@@ -76,7 +78,7 @@ class Fit:
         with self.progress.task("train", self.config.steps, "steps") as task:
             task.advance(first)
             # a batch depends on its step alone, so how many threads make them can't change one
-            threads = max(1, (self.config.threads or os.cpu_count() or 1) // 2)
+            threads = max(1, cpu_threads(self.config) // 2)
             for batch, wait_s in prefetch(make, range(first, self.config.steps), threads):
                 begun = time.monotonic()
                 parts = self._update(batch)
@@ -98,13 +100,20 @@ class Fit:
         return self._details(first, time.monotonic() - started, waited_s, busy_s)
 
     def _update(self, batch: Batch) -> dict[str, float]:
-        """One step of the optimiser; returns the losses."""
+        """One step of the optimiser; returns the losses. Raises WordprintError where the gradient is infinite or no number."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.config)
         self.optimizer.zero_grad()
         total, parts = self.model(batch.to(self.fabric.device))
         self.fabric.backward(total)
-        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=LONGEST_GRADIENT, error_if_nonfinite=True)
+        norm = self.fabric.clip_gradients(self.model, self.optimizer, max_norm=LONGEST_GRADIENT, error_if_nonfinite=False)
+        if not cast(Tensor, norm).isfinite():
+            # going on from the last checkpoint would meet the same batch with the same weights
+            raise WordprintError(
+                f"training diverged: the gradient of step {self.step + 1} is not finite",
+                remedy="train anew with a lower learning_rate, or with precision 32-true",
+                reason="not_finite",
+            )
         self.optimizer.step()
         return {"total": total.item(), **{name: part.item() for name, part in parts.items()}}
 
@@ -135,7 +144,7 @@ class Fit:
         metadata = self.words.dataset.metadata
         return {
             "step": self.step,
-            "validation": {key: value for key, value in row.items() if key.startswith("validation")},
+            "validation": {key: value for key, value in row.items() if key.startswith("validation")} | self._validated_on(),
             "training": {
                 "words": len(self.words.words),
                 "speakers": len(self.words.speakers),
@@ -145,6 +154,9 @@ class Fit:
             },
             "bill_of_materials": metadata["corpora"],
         }
+
+    def _validated_on(self) -> dict[str, int]:
+        return self.validation.counts() if self.validation else {}
 
     def _save_last(self) -> None:
         """Objective, optimiser and progress; batches and schedule follow from the step, so there is no other state."""
@@ -181,6 +193,7 @@ class Fit:
         return {
             "parameters": parameters,
             "best_validation_ap": self.best,
+            "validation": self._validated_on(),
             "steps_in_this_run": steps,
             "segments_per_s": round(segments / max(wall_s, 1e-9), 1),
             "data_wait_share": round(waited_s / max(waited_s + busy_s, 1e-9), 4),

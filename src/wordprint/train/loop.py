@@ -22,6 +22,7 @@ from wordprint.train.augment import Sounds
 from wordprint.train.data import TrainingWords
 from wordprint.train.device import make_fabric, quiet_libraries
 from wordprint.train.fit import HISTORY, Fit
+from wordprint.train.options import check
 from wordprint.train.validation import ValidationWords
 from wordprint.words.dataset import WordDataset
 from wordprint.words.split import check_leaks
@@ -38,9 +39,10 @@ def train(
     """Train an encoder on the training side of a word dataset and keep the one that validates best.
 
     Writes `best.*`, `last.safetensors`, `training_words.txt`, `training_speakers.txt`, `history.jsonl` and `tensorboard/` (see
-    checkpoint.py). A run that was killed goes on from `last.*`. Raises LeakError when the dataset's split leaks, and
-    DatasetError for too few words or speakers.
+    checkpoint.py). A run that was killed goes on from `last.*`. Raises ConfigError for options that make no sense, LeakError
+    when the dataset's split leaks, DatasetError for too few words or speakers, and WordprintError when training diverges.
     """
+    check(config)
     quiet_libraries()
     inputs = {"words": words, **{name: path for name, path in (("noise", config.noise), ("rir", config.rir)) if path}}
     fabric = make_fabric(config)
@@ -83,4 +85,9 @@ def _prepare(fabric: Fabric, words: str | Path, output: Path, config: TrainConfi
     validation = ValidationWords.of(dataset, config)
     if validation is None:
         progress.say("no validation word has two tokens: keeping the last network instead of the best")
+    else:
+        counts = validation.counts()
+        progress.say(
+            "validating on {tokens} tokens, {tokens_of_unseen_speakers} of them by speakers not trained on".format(**counts)
+        )
     return Fit(fabric, TrainingWords(dataset, config, sounds), validation, output, config, progress)

@@ -111,6 +111,9 @@ LOSSES: dict[str, LossBuilder] = {
 }
 """Losses by name; the last two learn one vector for each word type, which is thrown away after training."""
 
+LOSSES_OF_PAIRS = ("triplet", "ancestor", "supervised_contrastive")
+"""Those that compare recordings of one word with each other."""
+
 
 def make_loss(config: TrainConfig, word_types: int, embedding_size: int) -> nn.Module:
     """The loss that `config.loss` names; raises ConfigError for an unknown one."""

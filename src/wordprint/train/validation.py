@@ -1,4 +1,4 @@
-"""Validation during training: same-different average precision on words and speakers that are not trained on."""
+"""Validation during training: same-different average precision on words, and where there are enough on speakers, not trained on."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ EMBED_BATCH = 256
 ENOUGH = 500
 """Tokens from which average precision is steady to about ±0.02."""
 
-
 TOKENS_PER_WORD = 20
 """Of a frequent word no more are compared: its pairs would drown those of all others."""
 
 
 @dataclass(frozen=True)
 class ValidationWords:
-    """Tokens of the validation side: bare words in the middle of a silent window.
+    """Tokens of validation words: bare, in the middle of a silent window.
 
-    Where fewer than ENOUGH tokens have both word and speaker on that side, its words are also taken from speakers who
-    are trained on with other words: the choice of a checkpoint must not hang on a handful of tokens.
+    Where at least ENOUGH segments have both word and speaker on the validation side, all tokens are of these. Where there
+    are fewer, speakers of the training side, who are trained on with other words, also say the validation words: the choice
+    of a checkpoint must not hang on a handful of tokens. `counts` tells how many tokens are by speakers not trained on.
+    Test words and test speakers are never among them.
     """
 
     dataset: WordDataset
@@ -52,6 +53,11 @@ class ValidationWords:
         if not len(indices):
             return None
         return cls(dataset, indices, np.array(types)[codes[indices]])
+
+    def counts(self) -> dict[str, int]:
+        """All tokens, and those whose speaker is not trained on."""
+        unseen = np.isin(self.indices, self.dataset.select("validation"))
+        return {"tokens": len(self.indices), "tokens_of_unseen_speakers": int(unseen.sum())}
 
     def average_precision(self, network: Embedder, device: torch.device) -> float:
         """AP over all pairs of tokens, with the network in evaluation mode and float32."""
