@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wordprint.audio import SAMPLE_RATE, probe_audio, read_audio, to_float32, to_int16, write_audio
+from wordprint.audio import SAMPLE_RATE, probe_audio, read_audio, stream_audio, to_float32, to_int16, write_audio
 from wordprint.errors import AudioError
 
 
@@ -76,6 +76,23 @@ def test_each_kind_of_bad_audio_has_its_reason(tmp_path):
         "nan.wav": "non_finite_audio",
         "not_there.wav": "missing_audio",
     }
+
+
+@pytest.mark.parametrize("read", [probe_audio, read_audio, lambda path: list(stream_audio(path))])
+@pytest.mark.parametrize("where", ["pathlib.Path.stat", "builtins.open"])
+def test_audio_that_may_not_be_read_is_bad_audio(tmp_path, monkeypatch, read, where):
+    path = tmp_path / "locked.wav"
+    soundfile.write(path, tone(16_000), 16_000)
+
+    def refuses(*arguments, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, refuses)
+        with pytest.raises(AudioError) as error:
+            read(path)
+    assert error.value.reason == "unreadable_audio"
+    assert str(error.value) == f"{path} can't be read: Permission denied; check the file and its permissions"
 
 
 def test_int16_round_trip_and_clipping(tmp_path):

@@ -90,14 +90,15 @@ def test_unknown_flag_exits_2():
     assert "--fast" in result.stderr + result.stdout
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path):
-    command = [sys.executable, "-m", "wordprint", "prepare", "synthetic", "-o", str(tmp_path / "out"), "-j", "1"]
-    runner = subprocess.Popen([*command, "--synthetic-utterances", "5000"], stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "out/stage.partial.json").exists():
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_says_how_to_go_on(tmp_path, workers):
+    command = [sys.executable, "-m", "wordprint", "prepare", "synthetic", "-o", str(tmp_path / "out"), "-j", workers]
+    command += ["--synthetic-utterances", "5000"]
+    runner = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not list((tmp_path / "out").glob(".parts/*.jsonl")):
         time.sleep(0.02)
-    time.sleep(0.3)
-    runner.send_signal(signal.SIGINT)
-    error = runner.communicate(timeout=30)[1]
+    os.killpg(runner.pid, signal.SIGINT)  # as a terminal does
+    error = runner.communicate(timeout=120)[1]
     assert runner.returncode == 130
     assert error.strip().splitlines()[-1] == "wordprint: error: stopped; run the same command again to go on where it stopped"
     assert "Traceback" not in error

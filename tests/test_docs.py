@@ -122,7 +122,7 @@ def test_the_corpus(extended):
     receipt = read_receipt(extended / "work/prepare")
     assert receipt.counts == {"in": 17, "kept": 16, "dropped": {"missing_audio": 1}}
     assert {line["speaker"] for line in read_jsonl(extended / "work/prepare/utterances.jsonl")} == {
-        f"speaker-{n}" for n in range(8)
+        f"speech-speaker-{n}" for n in range(8)
     }
 
 

@@ -72,7 +72,7 @@ def test_every_stage_leaves_a_receipt(finished):
         assert receipt["stage"] == stage
         assert receipt["counts"]["in"] == receipt["counts"]["kept"] + sum(receipt["counts"]["dropped"].values())
         assert not (finished / "work" / stage / "stage.partial.json").exists()
-        assert not [path for path in (finished / "work" / stage).rglob(".*")]
+        assert not list((finished / "work" / stage).rglob(".*"))
 
 
 def test_a_second_run_does_nothing(finished):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordprint.text import normalise, unknown_characters
+from wordprint.text import normalise, plain_words, unknown_characters
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,9 @@ def test_english_words_hold_nothing_but_letters_and_apostrophes(transcript: str)
 @given(st.text(max_size=60), st.sampled_from(["en", "de", "ru", "zh"]))
 def test_unknown_characters_never_reach_words(transcript: str, language: str) -> None:
     assert not set(unknown_characters(transcript, language)) & set("".join(normalise(transcript, language)))
+
+
+def test_plain_words_are_the_same_however_they_are_spelled() -> None:
+    assert plain_words("Hi-Fi hi_fi “don’t” Café, dogs' ONE’S") == ["hi", "fi", "hi", "fi", "don't", "cafe", "dogs", "one's"]
+    assert plain_words("Привет, हिन्दी 한국어") == ["привет", "हिन्दी", "한국어"]
+    assert plain_words(" — %") == []

@@ -38,7 +38,7 @@ def probe_audio(path: str | Path) -> AudioInfo:
     _require_file(path)
     try:
         header = soundfile.info(str(path))
-    except (soundfile.SoundFileError, RuntimeError) as error:
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         raise _unreadable(path, error) from error
     if header.frames <= 0:
         raise AudioError(f"{path} holds no audio (0 samples)", reason="empty_audio")
@@ -61,7 +61,7 @@ def read_audio(path: str | Path, start_s: float = 0.0, end_s: float | None = Non
                 recording.seek(min(round(start_s * rate), recording.frames))
             count = -1 if end_s is None else max(0, round(end_s * rate) - round(start_s * rate))
             samples = recording.read(count, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         raise _unreadable(path, error) from error
     if samples.shape[0] == 0:
         raise AudioError(f"{path} holds no audio between {start_s:g} s and {end_s or 'its end'}", reason="empty_audio")
@@ -90,7 +90,7 @@ def stream_audio(path: str | Path, block_s: float = 1.0) -> Iterator[NDArray[np.
                 if not np.isfinite(mono).all():
                     raise _non_finite(path)
                 yield mono if resampler is None else resampler.resample_chunk(mono)
-    except (soundfile.SoundFileError, RuntimeError) as error:
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         raise _unreadable(path, error) from error
     if total == 0:
         raise AudioError(f"{path} holds no audio (0 samples)", reason="empty_audio")
@@ -131,8 +131,13 @@ def write_audio(path: str | Path, samples: NDArray[np.float32] | NDArray[np.int1
 
 
 def _require_file(path: str | Path) -> None:
-    if not Path(path).is_file():
-        raise AudioError(f"{path} does not exist", expected="an audio file", reason="missing_audio")
+    try:
+        if not Path(path).is_file():
+            raise AudioError(f"{path} does not exist", expected="an audio file", reason="missing_audio")
+        with open(path, "rb"):  # libsndfile says "System error" for whatever keeps it from opening a file
+            pass
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _non_finite(path: str | Path) -> AudioError:
@@ -140,5 +145,7 @@ def _non_finite(path: str | Path) -> AudioError:
 
 
 def _unreadable(path: str | Path, error: Exception) -> AudioError:
+    if isinstance(error, OSError):
+        return AudioError(f"{path} can't be read: {error.strerror or error}", remedy="check the file and its permissions")
     detail = str(error).split(": ", 1)[-1].rstrip(".")
     return AudioError(f"{path} can't be read as audio ({detail})", expected="FLAC, WAV, MP3, Ogg or another format of libsndfile")

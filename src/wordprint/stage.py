@@ -17,11 +17,13 @@ import dataclasses
 import importlib.metadata
 import os
 import shutil
+import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -343,10 +345,50 @@ def _run_shards(
         return
     from joblib import Parallel, delayed
 
-    tasks = (
-        delayed(_done)(path, len(shard)) if path.exists() else delayed(_write_shard)(path, shard, work) for path, shard in jobs
-    )
-    yield from Parallel(n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs")(tasks)
+    stop = threading.Event()
+
+    def tasks() -> Iterator[Any]:
+        for path, shard in jobs:
+            if stop.is_set():
+                return
+            yield delayed(_done)(path, len(shard)) if path.exists() else delayed(_write_shard)(path, shard, work)
+
+    with _ctrl_c_sets(stop) as start:
+        with start:
+            results = Parallel(n_jobs=workers, return_as="generator", pre_dispatch="2*n_jobs")(tasks())
+        yield from results
+    if stop.is_set():
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _ctrl_c_sets(stop: threading.Event) -> Iterator[AbstractContextManager[None]]:
+    """Until the block ends, Ctrl-C sets `stop` (the shards in work are finished), and stops at once when pressed again.
+
+    Yields a block to start processes in, which then never see Ctrl-C and so print no tracebacks of their own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield nullcontext()  # only the main thread sees Ctrl-C
+        return
+
+    def pressed(number: int, frame: Any) -> None:
+        if stop.is_set():
+            signal.default_int_handler(number, frame)
+        stop.set()
+
+    @contextmanager
+    def ignored() -> Iterator[None]:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a new process inherits
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, pressed)
+
+    before = signal.signal(signal.SIGINT, pressed)
+    try:
+        yield ignored()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _done(path: Path, count: int) -> tuple[Path, int]:

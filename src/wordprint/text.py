@@ -62,6 +62,16 @@ def unknown_characters(transcript: str, language: str = "en") -> str:
     return "".join(sorted({c for c in _fold(transcript, language) if _kind(c, language) == "unknown"}))
 
 
+def plain_words(text: str) -> list[str]:
+    """Words of a text in any language, spelled the plainest way: `Café` is `cafe`, `don’t` `don't`, `hi-fi` `hi fi`.
+
+    For comparing words whose language isn't known; Latin letters lose their accents, as `normalise` has it for English.
+    """
+    folded = "".join(_fold(c, "en") if unicodedata.name(c, "").startswith("LATIN") else c for c in _fold(text, ""))
+    letters = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in folded)
+    return [word for part in letters.split() if (word := part.strip("'"))]
+
+
 def _fold(transcript: str, language: str) -> str:
     text = unicodedata.normalize("NFKC", transcript.translate(_APOSTROPHES)).lower()
     if language == "en":

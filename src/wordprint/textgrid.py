@@ -69,16 +69,18 @@ def read_tiers(path: str | Path) -> Tiers:
     from praatio.utilities import textgrid_io
 
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist", expected="a TextGrid", reason="no_textgrid")
     tiers: Tiers = {}
     try:
+        if not path.is_file():
+            raise InputError(f"{path} does not exist", expected="a TextGrid", reason="no_textgrid")
         for tier in textgrid_io.parseTextgridStr(_decode(path.read_bytes()), includeEmptyIntervals=True)["tiers"]:
             if tier["class"] == "IntervalTier":
                 entries = [(float(start), float(end), str(label)) for start, end, label in tier["entries"]]
                 if not entries or max(end for _, end, _ in entries) < float(tier["xmax"]) - _CUT_OFF_S:
                     raise ValueError("it is cut off")  # intervals, empty ones among them, cover a whole tier
                 tiers.setdefault(str(tier["name"]).strip(), entries)
+    except InputError:
+        raise
     # praatio's parser slices text by position: on a file of anything else it fails in ways of its own
     except Exception as error:
         detail = f"{type(error).__name__}: {error}"[:100]

@@ -33,8 +33,10 @@ def utterance(transcript: str, **fields: object) -> Utterance:
 def test_finds_words_where_they_are(corpus: list[Speech], aligner: PocketsphinxAligner) -> None:
     errors = boundary_errors((align(aligner, speech).words, speech.words) for speech in corpus)
     assert errors.unmatched_words == errors.failures == 0
-    assert errors.median_ms < 25
-    assert errors.gross < 0.05
+    # measured: median 6.2, mean 15.8 ms, none of the 74 boundaries off by 100 ms
+    assert errors.median_ms < 9
+    assert errors.mean_ms < 20
+    assert errors.gross < 0.02  # one boundary
 
 
 def test_words_and_phones_keep_their_invariants(corpus: list[Speech], aligner: PocketsphinxAligner) -> None:

@@ -241,6 +241,37 @@ def test_unknown_words_come_back_from_the_transcript(corpus: list[Speech], textg
         assert read_textgrid(tmp_path / f"out-{name}" / line["textgrid"], "u").words[4].symbol == symbol
 
 
+def test_a_label_of_several_words_is_several_words(corpus: list[Speech], tmp_path: Path) -> None:
+    words = (Interval("Twenty-one", 0.1, 0.5), Interval("<unk>", 0.5, 0.8), Interval("$", 0.8, 1.0))
+    utterance = replace(corpus[0].utterance, transcript="TWENTY-ONE ZQXV")
+    config = AlignConfig(aligner="textgrid", textgrids=tmp_path / "mfa")
+    for name, count, expected in (("known", 2, ["twenty one", "zqxv"]), ("unlike", 3, ["twenty one", "<unk>", "$"])):
+        write_textgrid(tmp_path / "mfa" / f"{utterance.utterance_id}.TextGrid", Alignment("", words[:count]), utterance.duration_s)
+        align(write_manifest(tmp_path / f"in-{name}", [utterance]), tmp_path / name, config)
+        (line,) = read_jsonl(tmp_path / name / ALIGNMENTS)
+        found = read_textgrid(tmp_path / name / line["textgrid"], "u").words
+        assert [word.symbol for word in found] == expected
+        assert len(line["word_goodness"]) == count
+
+
+def test_files_that_may_not_be_read_are_dropped_and_no_others(
+    manifest: Path, corpus: list[Speech], textgrids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, real = corpus[1].utterance.utterance_id, Path.stat
+
+    def refuses_one(path: Path, **how: bool) -> object:
+        if path.stem == locked and str(path).startswith((str(textgrids), corpus[1].utterance.audio)):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refuses_one)
+    receipt = align(manifest, tmp_path / "audio", EVEN)
+    assert receipt.counts == {"in": 6, "kept": 5, "dropped": {"unreadable_audio": 1}}
+    monkeypatch.setattr("wordprint.stage.digest_input", str)  # the fingerprint of the folder needs every file
+    receipt = align(manifest, tmp_path / "textgrids", AlignConfig(aligner="textgrid", textgrids=textgrids))
+    assert receipt.counts == {"in": 6, "kept": 5, "dropped": {"unreadable_textgrid": 1}}
+
+
 def test_a_folder_without_textgrids_is_told(manifest: Path, tmp_path: Path) -> None:
     for folder, message in ((tmp_path / "none", "does not exist"), (tmp_path, "holds no TextGrids")):
         with pytest.raises(InputError, match=message):

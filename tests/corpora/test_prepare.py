@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from wordprint.corpora import prepare as stage_module
 from wordprint.corpora.prepare import prepare, safe_name
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.manifest import read_utterances
+from wordprint.words.split import side
 
 
 def test_writes_utterances_and_counts(tmp_path: Path) -> None:
@@ -23,8 +25,8 @@ def test_writes_utterances_and_counts(tmp_path: Path) -> None:
     write(corpus / "LICENSE.TXT", "CC BY 4.0")
     receipt = prepare([str(corpus)], tmp_path / "out")
     utterances = list(read_utterances(tmp_path / "out"))
-    assert [u.utterance_id for u in utterances] == [f"{s}-7-{n:04d}" for s in ("11", "12") for n in range(3)]
-    assert utterances[0].speaker == "11"
+    assert [u.utterance_id for u in utterances] == [f"libri-{s}-7-{n:04d}" for s in ("11", "12") for n in range(3)]
+    assert utterances[0].speaker == "libri-11"
     assert utterances[0].transcript == "HELLO WORLD"
     assert (utterances[0].start_s, utterances[0].end_s) == (0.0, 0.5)
     assert Path(utterances[0].audio).is_absolute()
@@ -47,6 +49,53 @@ def test_corpora_are_joined_under_unique_ids(tmp_path: Path) -> None:
     assert utterances[-1].meta["source_id"] == "12-7-0002"
 
 
+def test_a_corpus_that_is_added_renames_nobody_and_moves_nobody_to_another_side(tmp_path: Path) -> None:
+    first, second = librispeech(tmp_path / "a", speakers=tuple("12345678")), librispeech(tmp_path / "b")
+    prepare([str(first)], tmp_path / "one")
+    prepare([str(first), str(second)], tmp_path / "both")
+    one, both = (list(read_utterances(tmp_path / name)) for name in ("one", "both"))
+    assert both[: len(one)] == one
+    sides = [{u.speaker: side(u.speaker, "speaker", 0.3, 0.3) for u in utterances} for utterances in (one, both)]
+    assert set(sides[0].values()) == {"train", "validation", "test"}
+    assert sides[0].items() <= sides[1].items()
+
+
+def test_ids_of_dropped_items_are_those_they_would_have_had(tmp_path: Path) -> None:
+    folder = tmp_path / "speech" / "anna"
+    for name in ("one", "two"):
+        write(folder / f"{name}.lab", "hello")
+    record(folder / "four.wav")
+    write(folder / "four.lab", "hello")
+    write(folder / "two.wav", b"not a recording")  # found out by its header, the others by the reader
+    record(folder / "three.wav")
+    prepare([str(tmp_path / "speech")], tmp_path / "out")
+    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == ["speech-anna-four"]
+    assert dropped(tmp_path / "out") == {
+        "speech-anna-one": "missing_audio", "speech-anna-two": "unreadable_audio", "speech-anna-three": "missing_transcript",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["librispeech", "folder", "metadata"])
+def test_a_folder_that_cannot_be_read_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    corpus = librispeech(tmp_path / "libri")
+    for speaker in ("11", "12"):
+        write(corpus / "dev" / speaker / "7" / f"{speaker}-7-0000.lab", "HELLO")
+    write(corpus / "metadata.csv", "dev/12/7/12-7-0000|HELLO\n")
+    real = os.scandir
+
+    def refuses_one(path: str | int) -> object:
+        if str(path).endswith("/11"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuses_one)
+    prepare([f"{kind}:{corpus}"], tmp_path / "out")
+    assert {u.utterance_id.split("-")[-3] for u in read_utterances(tmp_path / "out")} == {"12"}
+    (drop,) = (line for line in lines(tmp_path / "out" / "dropped.jsonl") if line["reason"] == "unreadable_folder")
+    assert drop["item"] == "libri-dev-11"
+    assert "Permission denied" in drop["detail"]
+
+
 def test_bad_items_are_dropped_by_reason_and_the_rest_is_kept(tmp_path: Path) -> None:
     corpus = librispeech(tmp_path / "libri")
     chapter = corpus / "dev" / "11" / "7"
@@ -58,12 +107,12 @@ def test_bad_items_are_dropped_by_reason_and_the_rest_is_kept(tmp_path: Path) ->
         file.write(b"11-7-0003 EMPTY\n11-7-0004 CAF\xc9\n11-7-0001 AGAIN\n11-7-0009 NOBODY\n")
     receipt = prepare([str(corpus)], tmp_path / "out")
     assert dropped(tmp_path / "out") == {
-        "11-7-0000": "unreadable_audio",
-        "11-7-0001": "duplicate_id",
-        "11-7-0003": "empty_audio",
-        "11-7-0004": "not_utf8",
-        "11-7-0005": "missing_transcript",
-        "11-7-0009": "missing_audio",
+        "libri-11-7-0000": "unreadable_audio",
+        "libri-11-7-0001": "duplicate_id",
+        "libri-11-7-0003": "empty_audio",
+        "libri-11-7-0004": "not_utf8",
+        "libri-11-7-0005": "missing_transcript",
+        "libri-11-7-0009": "missing_audio",
     }
     assert receipt.counts["in"] == 11
     assert receipt.counts["kept"] == 5
@@ -196,8 +245,8 @@ def test_a_corpus_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     record(tmp_path / "data" / "ann_lamp.wav")
     prepare([f"mine_for_tests:words:{tmp_path / 'data'}"], tmp_path / "out", PrepareConfig(language="de"))
     (utterance,) = read_utterances(tmp_path / "out")
-    assert (utterance.speaker, utterance.transcript, utterance.language, utterance.end_s) == ("ann", "lamp", "de", 0.5)
-    assert dropped(tmp_path / "out") == {"ann_none": "missing_audio"}
+    assert (utterance.speaker, utterance.transcript, utterance.language, utterance.end_s) == ("data-ann", "lamp", "de", 0.5)
+    assert dropped(tmp_path / "out") == {"data-ann_none": "missing_audio"}
     with pytest.raises(ConfigError, match="can't be loaded"):
         prepare([f"mine_for_tests:nothing:{tmp_path / 'data'}"], tmp_path / "out2")
 
@@ -211,8 +260,8 @@ def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
         with open(bad + suffix, "wb") as file:
             file.write((folder / f"good{suffix.decode()}").read_bytes())
     prepare([str(tmp_path / "corpus")], tmp_path / "out")
-    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == ["s-good"]
-    assert list(dropped(tmp_path / "out").values()) == ["bad_file_name"]
+    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == ["corpus-s-good"]
+    assert dropped(tmp_path / "out") == {"corpus-s-caf_udce9": "bad_file_name"}
 
 
 def test_safe_names() -> None:

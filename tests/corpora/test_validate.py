@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -374,3 +375,36 @@ def test_real_speech_passes(shared_data, tmp_path):
     receipt = validate(tmp_path, tmp_path / "out", workers=1)
     assert receipt.counts["kept"] == len(utterances) > 40
     assert problems(receipt.output) == {}
+
+
+def test_an_edited_manifest_is_a_new_input(tmp_path):
+    from wordprint.stage import open_stage
+
+    soundfile.write(tmp_path / "a.flac", noise(), 16_000)
+    folder = tmp_path / "prepared"
+    with open_stage("prepare", folder, ValidateConfig(), {}) as stage:
+        utterance = Utterance("a", "s", str(tmp_path / "a.flac"), 0.0, SECONDS, SPOKEN)
+        write_jsonl(folder / "utterances.jsonl", [utterance.to_json()])
+        stage.finish(total=1, kept=1, outputs=["utterances.jsonl"])
+    validate(folder, tmp_path / "out")
+    assert not validate(folder, tmp_path / "out").fresh
+    write_jsonl(folder / "utterances.jsonl", [replace(utterance, transcript="say other words").to_json()])
+    with pytest.raises(OutputConflictError, match="input 'utterances' has changed"):
+        validate(folder, tmp_path / "out")
+
+
+def test_a_recording_that_may_not_be_read_is_one_finding(corpus, tmp_path, monkeypatch):
+    shutil.copy(corpus / "plain.flac", tmp_path / "locked.flac")
+    real = Path.stat
+
+    def refuses_one(self, **how):
+        if self.name == "locked.flac":
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, **how)
+
+    monkeypatch.setattr(Path, "stat", refuses_one)
+    utterances = [Utterance(name, "s", str(tmp_path / f"{name}.flac"), 0.0, SECONDS, SPOKEN) for name in ("locked",)]
+    utterances.append(Utterance("plain", "s", str(corpus / "plain.flac"), 0.0, SECONDS, SPOKEN))
+    write_jsonl(tmp_path / "utterances.jsonl", [utterance.to_json() for utterance in utterances])
+    receipt = validate(tmp_path / "utterances.jsonl", tmp_path / "out")
+    assert receipt.counts == {"in": 2, "kept": 1, "dropped": {"unreadable_audio": 1}}

@@ -183,10 +183,10 @@ def test_a_word_is_excluded_and_not_what_is_spelled_like_a_part_of_it(corpus, tm
 
 
 def test_joined_words_are_on_the_side_that_all_of_them_are_on(corpus, tmp_path):
-    folder = two_speakers(corpus, ("delta", 0.2, 0.6), ("alpha-delta", 0.7, 1.1), ("alpha", 1.2, 1.6))
+    folder = two_speakers(corpus, ("delta", 0.2, 0.6), ("alpha-delta", 0.7, 1.1), ("alpha", 1.2, 1.6), ("india", 1.8, 2.2))
     words(folder, tmp_path / "out", dataclasses.replace(ALL, validation_words=0.5))
     sides = {row["words"]: row["split"] for row in rows(WordDataset(tmp_path / "out"))}
-    assert sides == {"alpha": "train", "delta": "held_out", "alpha delta": "held_out"}
+    assert sides == {"alpha": "train", "india": "train", "delta": "held_out", "alpha delta": "held_out"}
 
 
 def test_lists_of_excluded_words_that_cannot_be_read(tmp_path):

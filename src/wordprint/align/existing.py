@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -86,13 +87,15 @@ def _restore_unknown(words: tuple[Interval, ...], utterance: Utterance) -> tuple
     """Words as `normalise` writes them; `<unk>` becomes the transcript's word where all others agree with it."""
     symbols = [_symbol(word.symbol, utterance.language) for word in words]
     transcript = normalise(utterance.transcript, utterance.language)
-    if len(symbols) == len(transcript) and all(a in (b, UNKNOWN_WORD) for a, b in zip(symbols, transcript, strict=True)):
-        symbols = transcript
+    found = " ".join(symbols).split()  # an interval may hold several words
+    if len(found) == len(transcript) and all(a in (b, UNKNOWN_WORD) for a, b in zip(found, transcript, strict=True)):
+        rest = iter(transcript)
+        symbols = [" ".join(islice(rest, len(symbol.split()))) for symbol in symbols]
     return tuple(replace(word, symbol=symbol) for word, symbol in zip(words, symbols, strict=True))
 
 
 def _symbol(label: str, language: str) -> str:
+    """The words of a label with spaces between: `Twenty-one` is `twenty one`."""
     if label.startswith(("<", "[")) or label.lower() == "spn":
         return UNKNOWN_WORD
-    words = normalise(label, language)
-    return words[0] if len(words) == 1 else label.lower()
+    return " ".join(normalise(label, language)) or label.lower()

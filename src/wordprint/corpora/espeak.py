@@ -26,7 +26,7 @@ ACCENTS = ("en", "en-029", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd",
 """English accents; the ninth of espeak-ng is for the Shavian alphabet."""
 
 # Robots, whispers and echoes that smear one word into the next; then voices that a recogniser of human speech can't follow
-# (its word boundaries are off by 40 ms and more on average); the last line draws from C's global random numbers.
+# (its word boundaries are off by 20 ms and more on average); the last line draws from C's global random numbers.
 _EXCLUDED = """
     Alicia Demonic Marco RicishayMax RicishayMax2 RicishayMax3 UniRobot anikaRobot announcer iven pablo robosoft robosoft2
     robosoft3 robosoft4 robosoft5 robosoft6 robosoft7 robosoft8 travis whisper whisperf zac

@@ -138,6 +138,8 @@ def _examine(utterance: Utterance, config: ValidateConfig) -> dict[str, Any]:
             duration_s = heard.duration_s
         except AudioError as error:
             found.append((error.reason, error.seen))
+        except OSError as error:
+            found.append((AudioError.reason, error.strerror or str(error)))
     found += _duration(duration_s, config) if not found else []
     whole = heard is not None and not heard.shortfall and not found
     found += _signal(heard, config) if heard else []

@@ -29,6 +29,8 @@ def detect(path: Path) -> bool:
 def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
     """Utterances folder by folder; an id is the path below `path` without its ending."""
     for folder in folders(path):
+        if folder.problem:
+            yield folder.problem
         recordings, transcripts = folder.recordings(), _transcripts(folder)
         if not recordings:
             continue  # a README or a lexicon is no transcript

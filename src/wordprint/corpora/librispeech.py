@@ -31,6 +31,8 @@ def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
 
 
 def _chapter(folder: Folder, speakers: dict[str, dict[str, str]], language: str) -> Iterator[Utterance | Problem]:
+    if folder.problem:
+        yield folder.problem
     recordings = folder.recordings()
     named = set()
     for name in folder.files:

@@ -54,11 +54,11 @@ def measure(audio: str | Path, start_s: float, end_s: float) -> Measurement:
     """Decode `[start_s, end_s)` of a recording.
 
     Raises AudioError with reason `missing_audio`, `unreadable_audio`, `empty_audio`, `truncated_audio` (decoding fails
-    before the end) or `non_finite_audio`.
+    before the end) or `non_finite_audio`; OSError for a file that may not be read.
     """
     import soundfile
 
-    if not os.path.isfile(audio):
+    if not Path(audio).is_file():
         raise AudioError("the file does not exist", reason="missing_audio")
     try:
         recording = soundfile.SoundFile(os.fspath(audio))

@@ -33,6 +33,8 @@ def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
     root = path / "wavs" if (path / "wavs").is_dir() else path
     with Table() as recordings:
         for folder in folders(root):
+            if folder.problem:
+                yield folder.problem
             for audio in folder.recordings().values():
                 recordings.add(audio.relative_to(root).with_suffix("").as_posix(), str(audio))
         for line in read_lines(path / _TABLE, "|"):

@@ -45,8 +45,9 @@ def prepare(
 ) -> Receipt:
     """Write `utterances.jsonl` for the corpora named by `sources` (see `parse_source`).
 
-    With several sources, ids and speakers are prefixed with the name of theirs. `meta` holds `corpus`, `source_id` (the
-    corpus's own id) and what the reader knows. Raises InputError for a corpus that is missing or of which nothing can be used.
+    Ids and speakers begin with the name of their corpus, always: a corpus that is added renames nobody, so nobody changes
+    sides in the split. `meta` holds `corpus`, `source_id` (the corpus's own id) and what the reader knows. Raises InputError
+    for a corpus that is missing or of which nothing can be used.
     """
     config, output = config or PrepareConfig(), Path(output)
     corpora = _resolve_sources(sources, output)
@@ -70,7 +71,7 @@ def prepare(
                     tallies[utterance.meta["corpus"]].add(utterance)
                 else:
                     stage.drop(utterance.utterance_id, "duplicate_id", f"{utterance.audio}: another utterance has this id")
-            _require_usable(stage, corpora, tallies)
+            _require_usable(corpora, tallies)
         details = {"corpora": {corpus.name: tallies[corpus.name].to_json(corpus) for corpus in corpora}}
         kept = sum(tally.utterances for tally in tallies.values())
         return stage.finish(total=kept + len(stage.dropped), kept=kept, outputs=outputs, details=details)
@@ -91,6 +92,7 @@ class _Tally:
     utterances: int = 0
     duration_s: float = 0.0
     speakers: set[str] = field(default_factory=set)
+    first_problem: dict[str, str] | None = None
 
     def add(self, utterance: Utterance) -> None:
         self.utterances += 1
@@ -144,6 +146,8 @@ def _utterances(
         tallies[record["corpus"]].items += 1
         if "problem" in record:
             stage.drop(**record["problem"])
+            tally = tallies[record["corpus"]]
+            tally.first_problem = tally.first_problem or record["problem"]
         else:
             yield Utterance.from_json(record["utterance"])
     if found.error:
@@ -153,28 +157,32 @@ def _utterances(
 def _found(corpora: Sequence[Source], config: PrepareConfig) -> Iterator[tuple[str, Utterance | Problem]]:
     """(corpus, what its reader yields) under ids that are unique among the corpora and safe as file names."""
     for corpus in corpora:
-        prefix = f"{corpus.name}-" if len(corpora) > 1 else ""
         kind, options = corpus.kind or "", config
         if kind == SYNTHETIC:
             kind, options = "librispeech", replace(config, language="en")
         for item in load_reader(kind)(corpus.path or Path(), options):
-            yield corpus.name, _adopt(item, corpus.name, prefix)
+            yield corpus.name, _adopt(item, corpus.name)
 
 
-def _adopt(item: Utterance | Problem, corpus: str, prefix: str) -> Utterance | Problem:
+def _adopt(item: Utterance | Problem, corpus: str) -> Utterance | Problem:
     if isinstance(item, Problem):
-        return Problem(_printable(prefix + item.item), item.reason, _printable(item.detail))
+        return Problem(_full_name(corpus, item.item), item.reason, _printable(item.detail))
     audio = os.path.abspath(item.audio)
+    utterance_id = _full_name(corpus, item.utterance_id)
     if audio != _printable(audio):
-        return Problem(_printable(prefix + item.utterance_id), "bad_file_name", f"{_printable(audio)} is not UTF-8; rename it")
+        return Problem(utterance_id, "bad_file_name", f"{_printable(audio)} is not UTF-8; rename it")
     return replace(
         item,
-        utterance_id=safe_name(prefix + item.utterance_id),
-        speaker=safe_name(prefix + item.speaker),
+        utterance_id=utterance_id,
+        speaker=_full_name(corpus, item.speaker),
         audio=audio,
         transcript=" ".join(item.transcript.split()),
         meta={**item.meta, "corpus": corpus, "source_id": item.utterance_id},
     )
+
+
+def _full_name(corpus: str, name: str) -> str:
+    return safe_name(_printable(f"{corpus}-{name}"))
 
 
 def safe_name(name: str) -> str:
@@ -213,15 +221,14 @@ def _probe_one(utterance: Utterance, headers: dict[str, AudioInfo]) -> Utterance
     return replace(utterance, end_s=round(min(end_s, header.duration_s), 6))
 
 
-def _require_usable(stage: StageRun, corpora: Sequence[Source], tallies: dict[str, _Tally]) -> None:
+def _require_usable(corpora: Sequence[Source], tallies: dict[str, _Tally]) -> None:
     """Raise InputError for a corpus of which nothing is left, with the first thing that is wrong with it."""
     for corpus in corpora:
         if tallies[corpus.name].utterances:
             continue
         if not tallies[corpus.name].items:
             raise InputError(f"{corpus.path} holds no utterances", expected=f"a corpus of kind '{corpus.kind}'")
-        prefix = f"{corpus.name}-" if len(corpora) > 1 else ""
-        first = next((drop for drop in stage.dropped if drop["item"].startswith(prefix)), None)
+        first = tallies[corpus.name].first_problem
         example = f", the first: {first['item']}: {first['detail']} ({first['reason']})" if first else ""
         count = tallies[corpus.name].items
         seen = f"none of the {count} items of {corpus.path} can be used{example}"

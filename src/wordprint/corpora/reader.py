@@ -6,7 +6,7 @@ A corpus is one function in one small file:
 
 It finds recordings and transcripts and never opens the audio: `end_s=UNTIL_END` says "to the end of the recording"
 and the stage reads the length from the header. What can't be used is yielded as a `Problem`, so that it is counted and
-named in the receipt. Ids and speakers are the corpus's own; the stage makes them unique and safe as file names.
+named in the receipt. Ids and speakers are the corpus's own; the stage puts its name before them.
 Utterances come in an order that doesn't depend on the file system.
 """
 
@@ -37,10 +37,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder of a corpus: its path, and the names of its files, sorted."""
+    """One folder of a corpus: its path, and the names of its files, sorted; or why these can't be listed."""
 
     path: Path
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    problem: Problem | None = None
 
     def recordings(self) -> dict[str, Path]:
         """Audio files by name without ending, sorted; FLAC and WAV win over other formats of the same name."""
@@ -53,10 +54,25 @@ class Folder:
 
 
 def folders(root: Path) -> Iterator[Folder]:
-    """Every folder below `root` and itself, in a fixed order; hidden files and folders are left out."""
-    for path, names, files in os.walk(root):
+    """Every folder below `root` and itself, in a fixed order; hidden files and folders are left out.
+
+    A folder that can't be listed has the problem `unreadable_folder`, which readers yield.
+    """
+    errors: list[OSError] = []
+    for path, names, files in os.walk(root, onerror=errors.append):
+        yield from _unreadable(root, errors)
         names[:] = sorted(name for name in names if not name.startswith("."))
         yield Folder(Path(path), tuple(sorted(name for name in files if not name.startswith("."))))
+    yield from _unreadable(root, errors)
+
+
+def _unreadable(root: Path, errors: list[OSError]) -> Iterator[Folder]:
+    """The folders that `os.walk` met these errors in; empties the list."""
+    while errors:
+        error = errors.pop(0)
+        path = Path(error.filename)
+        detail = f"{path}: {error.strerror}; check its permissions"
+        yield Folder(path, problem=Problem(path.relative_to(root).as_posix(), "unreadable_folder", detail))
 
 
 def read_lines(path: Path, separator: str | None = None) -> Iterator[str | Problem]:
@@ -77,7 +93,7 @@ def read_lines(path: Path, separator: str | None = None) -> Iterator[str | Probl
                 if line:
                     yield line
     except OSError as error:
-        yield Problem(str(path), "unreadable_transcript", error.strerror or str(error))
+        yield Problem(path.name, "unreadable_transcript", f"{path}: {error.strerror or error}")
 
 
 def read_text(path: Path, item: str) -> str | Problem:

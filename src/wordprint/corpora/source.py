@@ -98,7 +98,11 @@ def require_folder(path: Path) -> None:
     if not path.is_dir():
         seen = f"{path} is a file" if path.exists() else f"{path} does not exist"
         raise InputError(seen, expected="the folder of a speech corpus")
-    if not any(path.iterdir()):
+    try:
+        empty = not any(path.iterdir())
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}", remedy="check its permissions") from error
+    if empty:
         raise InputError(f"{path} is empty", expected="a folder of recordings and transcripts")
 
 

@@ -57,7 +57,7 @@ def validate(
     """
     chosen = severities(config)
     manifest = resolve(utterances, UTTERANCES, "prepare")
-    inputs = {"utterances": utterances} | ({"lexicon": config.lexicon} if config.lexicon else {})
+    inputs = {"utterances": manifest} | ({"lexicon": config.lexicon} if config.lexicon else {})
     with open_stage("validate", output, config, inputs, overwrite=overwrite, progress=progress) as stage:
         if stage.receipt:
             return stage.receipt

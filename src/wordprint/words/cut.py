@@ -13,11 +13,13 @@ from wordprint.audio import SAMPLE_RATE
 from wordprint.config import WordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Alignment, Interval
+from wordprint.text import plain_words
 from wordprint.words.folders import folder_word
 from wordprint.words.split import HELD_OUT, common_side, side
 
 NOT_WORDS = frozenset({"spn", "sil", "sp", "nsn"})
 """Names that aligners give to noise and pauses; so are symbols in brackets (`<unk>`, `[noise]`)."""
+_BETWEEN_WORDS = re.compile(r"[\s\u002d\u2010-\u2015]+")  # spaces, hyphens and dashes
 OVERHANG_S = 0.05
 """How far an alignment may reach beyond the end of the audio (one frame of rounding, and padding of lossy formats)."""
 
@@ -28,6 +30,7 @@ class Rules:
 
     config: WordsConfig
     excluded: frozenset[str]
+    """As `plain_words` writes them."""
 
     @classmethod
     def from_config(cls, config: WordsConfig) -> Rules:
@@ -45,7 +48,7 @@ class Rules:
                     f"validation_{kind} and test_{kind} are {shares[0]} and {shares[1]}",
                     expected="shares that leave some for training",
                 )
-        excluded = {part for word in config.exclude_words for part in _parts(word)}
+        excluded = {part for word in config.exclude_words for part in plain_words(word)}
         for path in config.exclude_words_from:
             excluded |= excluded_words(path)
         return cls(config, frozenset(excluded))
@@ -54,8 +57,18 @@ class Rules:
         """Side of a speaker or word."""
         return _side(name, kind, getattr(self.config, f"validation_{kind}s"), getattr(self.config, f"test_{kind}s"))
 
+    def excludes(self, text: str) -> bool:
+        """Whether an excluded word is heard in `text`: by itself, joined to another (`twenty-one`) or with 's (`one's`)."""
+        return bool(self.excluded) and not self.excluded.isdisjoint(_heard(text))
+
 
 _side = lru_cache(maxsize=1 << 17)(side)
+
+
+@lru_cache(maxsize=1 << 17)
+def _heard(text: str) -> frozenset[str]:
+    words = plain_words(text)
+    return frozenset([*words, *(word.removesuffix("'s") for word in words)])
 
 
 def excluded_words(path: str | Path) -> set[str]:
@@ -63,10 +76,10 @@ def excluded_words(path: str | Path) -> set[str]:
     path = Path(path)
     if path.is_dir():
         names = [entry.name for entry in path.iterdir() if entry.is_dir() and entry.name[0] not in "_."]
-        words = {part for name in names for part in _parts(folder_word(name))}
+        words = {part for name in names for part in plain_words(folder_word(name))}
     elif path.is_file():
         try:
-            words = set(_parts(path.read_text(encoding="utf-8")))
+            words = set(plain_words(path.read_text(encoding="utf-8")))
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8 text ({error})", expected="one word a line") from error
     else:
@@ -154,7 +167,7 @@ def _words(alignment: Alignment, n_samples: int, rules: Rules) -> list[_Word]:
     middles = [(phone.start_s + phone.end_s) / 2 for phone in alignment.phones]
     words = []
     for interval in alignment.words:
-        text = " ".join(interval.symbol.lower().split())
+        text = " ".join(_BETWEEN_WORDS.split(interval.symbol.lower())).strip()
         spoken = slice(bisect_left(middles, interval.start_s), bisect_left(middles, interval.end_s))
         start = min(round(interval.start_s * SAMPLE_RATE), n_samples)
         end = round(interval.end_s * SAMPLE_RATE)
@@ -168,10 +181,9 @@ def _words(alignment: Alignment, n_samples: int, rules: Rules) -> list[_Word]:
 def _word_side(interval: Interval, text: str, rules: Rules) -> str:
     if not re.search(r"\w", text) or text in NOT_WORDS or text[0] in "<[({":
         return ""
-    parts = text.split()
-    if not rules.excluded.isdisjoint(parts):
+    if rules.excludes(text):
         return "excluded"
-    return common_side([rules.side(part, "word") for part in parts])
+    return common_side([rules.side(part, "word") for part in text.split()])
 
 
 def _barriers(words: list[_Word]) -> tuple[list[int], list[int]]:
@@ -217,7 +229,3 @@ def _goodness(span: list[_Word]) -> float | None:
 
 def _text(span: list[_Word]) -> str:
     return " ".join(word.text for word in span)
-
-
-def _parts(text: str) -> list[str]:
-    return text.lower().replace("_", " ").split()
