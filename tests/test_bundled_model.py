@@ -42,13 +42,13 @@ def test_learns_a_keyword_from_three_synthetic_recordings():
     *enrollers, user = draw_speakers(4, seed=1)
     spotter = Spotter()
     with Synthesiser() as synthesiser:
-        spotter.enroll("open the garage", [speak(synthesiser, "open the garage", speaker, rng)[0] for speaker in enrollers])
-        samples, words = speak(synthesiser, "it is raining so please open the garage before we get there", user, rng)
+        spotter.enroll("good morning", [speak(synthesiser, "good morning", speaker, rng)[0] for speaker in enrollers])
+        samples, words = speak(synthesiser, "please say good morning to everyone", user, rng)
     detections = list(spotter.spot(samples))
-    assert [detection.keyword for detection in detections] == ["open the garage"]
-    start, end = words[5], words[7]
-    assert (start.symbol, end.symbol) == ("open", "garage")
-    assert abs((detections[0].onset_s + detections[0].offset_s) / 2 - (start.start_s + end.end_s) / 2) < 0.3
+    assert [detection.keyword for detection in detections] == ["good morning"]
+    assert (words[2].symbol, words[3].symbol) == ("good", "morning")
+    middle_s = (words[2].start_s + words[3].end_s) / 2
+    assert abs((detections[0].onset_s + detections[0].offset_s) / 2 - middle_s) < 0.2
 
 
 def test_never_heard_a_word_that_it_is_evaluated_on(model, shared_data):
