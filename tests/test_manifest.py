@@ -68,3 +68,9 @@ def test_tree_digest_sees_names_sizes_and_transcripts(tmp_path):
     third = digest_tree(tmp_path)
     (tmp_path / "b.flac").rename(tmp_path / "c.flac")
     assert len({first, second, third, digest_tree(tmp_path)}) == 4
+
+
+def test_tree_digest_passes_over_what_cannot_be_read(tmp_path):
+    (tmp_path / "dangling.wav").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.txt").symlink_to(tmp_path / "loop.txt")
+    assert digest_tree(tmp_path) == digest_tree(tmp_path)

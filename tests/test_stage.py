@@ -186,3 +186,23 @@ def test_a_part_cut_short_by_a_failing_iterator_is_not_taken_for_whole(tmp_path)
 def test_without_git_a_stage_still_finishes(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert square(tmp_path / "out").fresh
+
+
+def test_a_refused_input_gives_the_folder_back_but_work_done_is_kept(tmp_path):
+    def refuse(output, work):
+        with open_stage("square", output, SquareConfig(), {}) as stage:
+            list(stage.map_shards("square", range(work), partial(_power, power=2), shard_size=8))
+            raise InputError("the wrong folder")
+
+    with pytest.raises(InputError):
+        refuse(tmp_path / "kept", 8)
+    assert (tmp_path / "kept/stage.partial.json").exists()
+    with pytest.raises(InputError), open_stage("square", tmp_path / "out", SquareConfig(), {}):
+        raise InputError("the wrong folder")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write to"):
+        square(tmp_path / "file/out")

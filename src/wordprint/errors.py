@@ -110,6 +110,12 @@ def require_extra(module: str, extra: str, purpose: str) -> MissingExtraError:
     )
 
 
+_UNUSABLE = {
+    errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG
+}  # fmt: skip
+"""What keeps a path from being written to, whatever is done with the data."""
+
+
 @contextmanager
 def disk_errors(path: str | Path) -> Iterator[None]:
     """Turn "no space left" and "permission denied" while writing to `path` into a one-line error."""
@@ -120,6 +126,6 @@ def disk_errors(path: str | Path) -> Iterator[None]:
             raise DiskFullError(
                 f"no space left on the disk of {path}", remedy="free some space and run the same command again to go on"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in _UNUSABLE:
             raise InputError(f"cannot write to {path}: {error.strerror}", remedy="choose another output folder") from error
         raise

@@ -141,8 +141,11 @@ def digest_tree(folder: str | Path) -> str:
         folders.sort()
         for name in sorted(files):
             path = Path(root, name)
-            size = path.stat().st_size
+            try:
+                size = path.stat().st_size
+                text = path.read_bytes() if path.suffix.lower() in _TEXT_SUFFIXES and size <= _TEXT_LIMIT_BYTES else b""
+            except OSError as error:  # a dangling link, a file that may not be read: whoever needs it will say so
+                size, text = -1, str(error.errno).encode()
             digest.update(f"{path.relative_to(folder)}\0{size}\0".encode("utf-8", "surrogateescape"))
-            if path.suffix.lower() in _TEXT_SUFFIXES and size <= _TEXT_LIMIT_BYTES:
-                digest.update(path.read_bytes())
+            digest.update(text)
     return digest.hexdigest()

@@ -69,7 +69,7 @@ def run(
     Every stage has its folder under `work`; one that is done is skipped, one that was killed goes on. The model that
     is evaluated is the exported one, since that is what a device will run. Returns the stages' receipts in order.
     """
-    _check_paths(config, "")
+    _check(config)
     work = Path(work)
     folder = {name: work / name for name in ("prepare", "validate", "align", "words", "train", "export", "evaluate", "demo")}
     shared: dict[str, Any] = {"overwrite": overwrite, "progress": progress or SILENT}
@@ -90,6 +90,14 @@ def run(
 
         receipts.append(demo(model, folder["demo"], config.demo, config.prepare, config.spot, **shared))
     return receipts
+
+
+def _check(config: RunConfig) -> None:
+    """Find mistakes in the options of late stages before hours of work."""
+    from wordprint.train import options
+
+    _check_paths(config, "")
+    options.check(config.train)
 
 
 def _check_paths(config: Any, section: str) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import math
 import os
 import shutil
 import signal
@@ -30,7 +31,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from wordprint.errors import InputError, OutputConflictError, disk_errors
+from wordprint.errors import ConfigError, InputError, OutputConflictError, WordprintError, disk_errors
 from wordprint.manifest import (
     DROPPED,
     digest_file,
@@ -94,6 +95,8 @@ def config_to_json(config: Any) -> dict[str, Any]:
             return {key: plain(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [plain(item) for item in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"an option is {value}", expected="a finite number")
         return str(value) if isinstance(value, Path) else value
 
     values: dict[str, Any] = plain(dataclasses.asdict(config))
@@ -258,7 +261,11 @@ def open_stage(
         partial = {"schema": SCHEMA, "stage": name, "config": settings, "inputs": digests}
         write_json(output / PARTIAL, partial)
         (output / RECEIPT).unlink(missing_ok=True)
-        yield stage
+        try:
+            yield stage
+        except WordprintError:
+            _withdraw(output)
+            raise
 
 
 def _already_there(stage: StageRun, overwrite: bool) -> bool:
@@ -290,6 +297,13 @@ def _clear_progress(output: Path) -> None:
     """Remove what only an unfinished stage needs."""
     (output / PARTIAL).unlink(missing_ok=True)
     shutil.rmtree(output / PARTS, ignore_errors=True)
+
+
+def _withdraw(output: Path) -> None:
+    """Give back a folder in which nothing was done, so that the command can be mended and run again."""
+    if {entry.name for entry in output.iterdir()} == {PARTIAL}:
+        (output / PARTIAL).unlink()
+        output.rmdir()
 
 
 def _remove(output: Path) -> None:

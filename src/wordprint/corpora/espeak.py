@@ -130,8 +130,16 @@ class Synthesiser:
     def _speak(self, text: str, voice: Voice) -> tuple[int, NDArray[np.int16], list[_Mark]]:
         chunks: list[bytes] = []
         marks: list[_Mark] = []
+        stopped: list[BaseException] = []
 
-        def collect(wave: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
+        def collect_or_stop(wave: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
+            try:  # ctypes would print an exception (Ctrl-C, say) and go on
+                collect(wave, count, events)
+            except BaseException as error:
+                stopped.append(error)
+            return len(stopped)
+
+        def collect(wave: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> None:
             if count > 0:
                 chunks.append(ctypes.string_at(wave, 2 * count))
             index = 0
@@ -142,9 +150,8 @@ class Synthesiser:
                         symbol = _PAUSE  # of any length
                     marks.append(_Mark(event.sample, event.text_position - 1, symbol))
                 index += 1
-            return 0
 
-        callback, data = _Callback(collect), text.encode()
+        callback, data = _Callback(collect_or_stop), text.encode()
         library = ctypes.CDLL(self._library)
         try:
             flags = _PHONEME_EVENTS | _DONT_EXIT
@@ -162,6 +169,8 @@ class Synthesiser:
         finally:
             library.espeak_Terminate()
             _unload(library)
+        if stopped:
+            raise stopped[0]
         return rate, np.frombuffer(b"".join(chunks), dtype=np.int16), marks
 
 
