@@ -155,6 +155,8 @@ def test_an_arrow_table_tells_its_columns(tmp_path):
     [
         ("x.json", '{"schema": "wordprint.words/9"}', r"has schema 'wordprint\.words/9'; expected wordprint\.words/1"),
         ("x.json", '{"a": 1}', "nothing that wordprint wrote"),
+        ("x.json", '{"schema": ["a"]}', "nothing that wordprint wrote"),
+        ("x.jsonl", '{"transcript": "x"}', "nothing that wordprint wrote"),
         ("x.json", "{", "is not JSON"),
         ("x.json", "[1]", "nothing that wordprint wrote"),
         ("x.txt", "hello", "nothing that wordprint wrote"),

@@ -96,6 +96,8 @@ def test_load_embedder_by_file_and_by_class(path, tmp_path, monkeypatch):
     assert load_embedder("others:Good").name == "good"
     with pytest.raises(ModelError, match="lacks a part of the interface"):
         load_embedder("others:Bad")
+    with pytest.raises(ModelError, match="os:path is a module; expected a class"):
+        load_embedder("os:path")
     for spec in ("others:Missing", "nowhere.at.all:Class"):
         with pytest.raises(InputError, match="can't be loaded"):
             load_embedder(spec)

@@ -194,7 +194,8 @@ def enroll(
     keyword = next(keyword for keyword in made if keyword.keyword == " ".join(arguments[0].split()))
     for warning in keyword.warnings:
         print(f"note: {warning}", file=sys.stderr)
-    print(f"'{keyword.keyword}' enrolled from {len(keyword.shots)} recordings, threshold {keyword.threshold:.2f} → {output}")
+    recordings = f"{len(keyword.shots)} recording{'s' * (len(keyword.shots) != 1)}"
+    print(f"'{keyword.keyword}' enrolled from {recordings}, threshold {keyword.threshold:.2f} → {output}")
 
 
 def spot(

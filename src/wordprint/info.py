@@ -141,11 +141,11 @@ def _document(path: Path) -> tuple[str, Facts]:
     """A JSON document, by its schema."""
     record = _read_json(path)
     schema = record.get("schema")
-    if schema not in _SCHEMAS:
-        if isinstance(schema, str) and schema.startswith("wordprint."):
-            known = ", ".join(name for name in _SCHEMAS if name.split("/")[0] == schema.split("/")[0])
-            raise InputError(f"{path} has schema {schema!r}", expected=known or "a schema of this version of wordprint")
+    if not isinstance(schema, str) or not schema.startswith("wordprint."):
         raise _unknown(path)
+    if schema not in _SCHEMAS:
+        known = ", ".join(name for name in _SCHEMAS if name.split("/")[0] == schema.split("/")[0])
+        raise InputError(f"{path} has schema {schema!r}", expected=known or "a schema of this version of wordprint")
     if schema == "wordprint.enrollment/1":
         return _enrollment(path)
     return _SCHEMAS[schema], {name: _brief(value) for name, value in record.items()}
@@ -178,7 +178,10 @@ def _lines(path: Path) -> tuple[str, Facts]:
     what = next((what for field, what in _LINES if field in first), None)
     if what is None:
         return "JSONL file", {"lines": 1 + sum(1 for _ in records), "fields": list(first)}
-    return what, _count(chain([first], records))
+    try:
+        return what, _count(chain([first], records))
+    except (KeyError, TypeError) as error:
+        raise _unknown(path) from error
 
 
 def _count(records: Iterator[Facts]) -> Facts:

@@ -150,9 +150,12 @@ class CheckpointEmbedder:
 
 def _adapter(module: str, name: str) -> WaveformEmbedder:
     try:
-        made = getattr(importlib.import_module(module), name)()
+        adapter = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"{module}:{name} can't be loaded ({error})", expected="an importable class") from error
+    if not callable(adapter):
+        raise ModelError(f"{module}:{name} is a {type(adapter).__name__}", expected="a class that is built without arguments")
+    made = adapter()
     if not isinstance(made, WaveformEmbedder):
         raise ModelError(
             f"{module}:{name} lacks a part of the interface",

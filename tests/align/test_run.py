@@ -158,6 +158,7 @@ def test_an_aligner_of_ones_own(manifest: Path, corpus: list[Speech], tmp_path: 
         (AlignConfig(aligner="kaldi"), "expected pocketsphinx, textgrid, or 'package.module:Class'"),
         (AlignConfig(aligner="no_such_package:Aligner"), "can't be loaded"),
         (AlignConfig(aligner="wordprint.align.base:Missing"), "can't be loaded"),
+        (AlignConfig(aligner="os:path"), "'os:path' is a module"),
         (AlignConfig(max_duration_s=3600.0), "expected at most 1200"),
         (AlignConfig(aligner="textgrid"), "--textgrids FOLDER"),
         (AlignConfig(textgrids=Path("somewhere")), "add --aligner textgrid"),

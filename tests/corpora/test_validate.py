@@ -257,6 +257,7 @@ def test_options_move_reasons_between_dropping_and_reporting(corpus, lexicon, tm
         (ValidateConfig(keep=("clipped",)), "option 'keep' names 'clipped'; expected one of"),
         (ValidateConfig(keep=("unreadable_audio",)), "option 'keep' names 'unreadable_audio'"),
         (ValidateConfig(drop=("too_long",), keep=("too_long",)), "too_long stands in both"),
+        (ValidateConfig(min_duration_s=70.0), r"min_duration_s = 70; expected at most max_duration_s \(60\)"),
     ],
 )
 def test_reasons_that_cannot_be_moved_are_refused(corpus, tmp_path, config, message):
@@ -293,6 +294,13 @@ def test_a_corpus_of_which_nothing_is_left_is_reported(tmp_path):
     assert receipt.counts["kept"] == 0
     assert corpus_problems(receipt.output) == {"nothing_kept": "all of the 2 utterances were dropped"}
     assert "<svg" in (receipt.output / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_corpus_of_which_nothing_was_measured_is_reported(tmp_path):
+    config = ValidateConfig(max_duration_s=0.5)
+    receipt = validate(manifest(tmp_path, ("a", "ann", "hello", "en"), ("b", "bob", "hello", "en")), tmp_path / "out", config)
+    assert receipt.counts["dropped"] == {"too_long": 2}
+    assert "Utterances by level" not in (receipt.output / "report.html").read_text(encoding="utf-8")
 
 
 def test_other_languages_have_no_oov_check_and_keep_their_letters(tmp_path):

@@ -163,6 +163,16 @@ def test_closed_set_only_without_unknown_words():
     assert result.best.accepted is None
 
 
+def test_draws_without_unknown_queries_count_for_the_closed_set_only():
+    embeddings, words, people = _tokens()
+    kept = np.isin(words, ["yes", "no", "up"]) | (people == "s00")
+    result = _open_set((embeddings[kept], words[kept], people[kept]), draws=30)
+    assert {bool(len(draw.unknown)) for draw in result.draws} == {True, False}
+    for entry in result.results:
+        assert set(entry.estimates) > {"closed", "eer", "auroc", "accuracy_at_5_far"}
+        assert all(0 <= estimate.mean <= 1 for estimate in entry.estimates.values())
+
+
 def test_user_defined_agrees_with_a_loop():
     embeddings, words, people = _tokens(spread=0.9)
     result = few_shot.user_defined(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,20 @@ def test_recordings_that_agree_less_than_the_threshold_asks_are_reported(model):
     assert "'mix' may often be missed" in enroll(model, "mix", shots("red", 1) + shots("blue", 1)).keywords[0].warnings[-1]
 
 
+def test_one_recording_and_the_same_one_again_are_reported(model):
+    (once,) = shots("red", 1)
+    assert enroll(model, "red", [once]).keywords[0].warnings == ["one recording: three or more are better"]
+    (warning,) = enroll(model, "red", [once, *shots("red", 3)[1:], once]).keywords[0].warnings
+    assert warning.startswith("recording 4: the same recording as recording 1")
+
+
+def test_a_prototype_of_another_length_is_refused(model):
+    made = enroll(model, "red", shots("red"))
+    cut = replace(made, keywords=(replace(made.keywords[0], prototype=(1.0, 0.0)),))
+    with pytest.raises(EnrollmentError, match="prototype of 'red' has 2 numbers; expected 16"):
+        cut.check(model)
+
+
 def test_a_long_recording_is_refused(model):
     with pytest.raises(EnrollmentError, match="more than 3 s"):
         enroll(model, "red", [np.tile(word("red", 3.5), 200)])
@@ -181,12 +196,14 @@ def test_damaged_enrollments(model, tmp_path):
     file = tmp_path / "keywords.json"
     enroll(model, "red", shots("red"), file)
     record = json.loads(file.read_text())
+    changes = [{"prototype": ["x"]}, {"prototype": [float("nan")] * 16}, {"threshold": None}, {"window_samples": 0}]
     for text, message in [
         ("{", "damaged"),
         ("[]", "damaged"),
         ("\xff", "damaged"),
         (json.dumps({**record, "schema": "wordprint.enrollment/9"}), "schema 'wordprint.enrollment/9'"),
         (json.dumps({**record, "keywords": [{"keyword": "red"}]}), "damaged"),
+        *((json.dumps({**record, "keywords": [{**record["keywords"][0], **change}]}), "damaged") for change in changes),
     ]:
         file.write_bytes(text.encode("latin-1"))
         with pytest.raises(EnrollmentError, match=message):

@@ -177,6 +177,13 @@ def test_an_enrollment_for_another_model_is_refused(enrollment, model_writer):
         Spotter(model_writer(name="other.onnx", version="2"), enrollment)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e9])
+@pytest.mark.parametrize("option", ["hop_s", "hold_s", "refractory_s", "min_level_db"])
+def test_options_are_numbers_within_limits(model, enrollment, option, value):
+    with pytest.raises(ConfigError, match=f"{option} = .*expected from"):
+        Spotter(model, enrollment, SpotConfig(**{option: value}))
+
+
 @pytest.mark.parametrize("config", [SpotConfig(hop_s=0), SpotConfig(hop_s=1.5), SpotConfig(threshold=80), SpotConfig(hold_s=-1)])
 def test_bad_options(model, enrollment, config):
     with pytest.raises(ConfigError):

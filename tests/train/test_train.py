@@ -118,6 +118,7 @@ def test_two_processes(tone_words, tmp_path, small):
         ({"encoder": "resnet"}, "no encoder 'resnet'"),
         ({"loss": "hinge"}, "no loss 'hinge'"),
         ({"front_end": "no.module:Thing"}, "can't be imported"),
+        ({"encoder": "os:path"}, "encoder 'os:path' is a module"),
     ],
 )
 def test_unknown_parts(tone_words, tmp_path, small, change, message):

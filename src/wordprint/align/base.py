@@ -63,6 +63,8 @@ def load_aligner(config: AlignConfig) -> Aligner:
     except (ImportError, AttributeError) as error:
         remedy = "a module in the current folder is found with PYTHONPATH=."
         raise ConfigError(f"aligner '{config.aligner}' can't be loaded ({error})", remedy=remedy) from error
+    if not callable(cls):
+        raise ConfigError(f"aligner '{config.aligner}' is a {type(cls).__name__}", expected="'package.module:Class' of your own")
     aligner: Aligner = cls(config)
     return aligner
 

@@ -52,12 +52,15 @@ def validate(
 ) -> Receipt:
     """Check the utterances of a manifest (or of the folder that `prepare` wrote) and report into `output`.
 
-    Raises InputError for a manifest without utterances, ConfigError for a reason that doesn't exist or
-    durations that exclude each other; a bad utterance is never fatal, nor is a corpus that later stages will refuse (one speaker, one word, nothing left): it is reported.
+    Raises InputError for a manifest without utterances, ConfigError for a reason that doesn't exist or a shortest duration
+    above the longest; a bad utterance is never fatal, nor is a corpus that later stages will refuse (one speaker, one word,
+    nothing left): it is reported.
     """
     chosen = severities(config)
     if not config.min_duration_s <= config.max_duration_s:
-        raise ConfigError(f"validate: min_duration_s = {config.min_duration_s:g}", f"at most max_duration_s ({config.max_duration_s:g})")
+        raise ConfigError(
+            f"validate: min_duration_s = {config.min_duration_s:g}", f"at most max_duration_s ({config.max_duration_s:g})"
+        )
     manifest = resolve(utterances, UTTERANCES, "prepare")
     inputs = {"utterances": manifest} | ({"lexicon": config.lexicon} if config.lexicon else {})
     with open_stage("validate", output, config, inputs, overwrite=overwrite, progress=progress) as stage:

@@ -120,7 +120,8 @@ def open_set(
         fars: shares of unknown queries accepted at which accuracy is read.
 
     Estimates: `closed` (accuracy among the targets, nothing rejected), and where there are unknown words
-    `accuracy_at_X_far` (X in percent), `eer` and `auroc` of the best similarity, known against unknown.
+    `accuracy_at_X_far` (X in percent), `eer` and `auroc` of the best similarity, known against unknown, over the draws
+    that ask unknown queries.
 
     Raises DatasetError when a target has too few recordings or speakers.
     """
@@ -273,7 +274,9 @@ def _run(
             np.add.at(accepted, tokens[best >= threshold], 1)
     similarities, labels = (np.concatenate(part) for part in zip(*pooled, strict=True))
     curve = None if labels.all() else metrics.det_curve(similarities, labels)
-    estimates = {name: _estimate([scores[name] for scores in per_draw], generator) for name in per_draw[0]}
+    # a draw that asks no unknown query has no open-set figures: each is the mean of the draws that have it
+    names_found = dict.fromkeys(name for scores in per_draw[:INTERVAL_DRAWS] for name in scores)
+    estimates = {name: _estimate([scores[name] for scores in per_draw if name in scores], generator) for name in names_found}
     return ShotResult(shots, estimates, curve, counts, accepted if accept_far is not None and result.unknown else None)
 
 
@@ -282,7 +285,7 @@ def _estimate(values: list[Floats], generator: np.random.Generator) -> Estimate:
     plain = np.array([draw[0] for draw in values])
     if not np.isfinite(plain).all():
         raise DatasetError("a draw without queries", expected="recordings to ask about in each draw")
-    drawn = np.stack(values[:INTERVAL_DRAWS])
+    drawn = np.stack([draw for draw in values if len(draw) > 1])
     draws, columns = drawn.shape
     chosen = generator.integers(draws, size=(columns - 1, draws))
     replicates = drawn[chosen, np.arange(1, columns)[:, None]].mean(axis=1)

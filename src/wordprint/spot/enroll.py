@@ -76,6 +76,8 @@ class Keyword:
     def warnings(self) -> list[str]:
         """What is worth telling the person who enrolled it, one line each."""
         lines = [*self.rejected, *(f"{shot.recording}: {warning}" for shot in self.shots for warning in shot.warnings)]
+        if len(self.shots) == 1:
+            lines.append("one recording: three or more are better")
         agreements = [shot.agreement for shot in self.shots if shot.agreement is not None]
         if agreements and median(agreements) < self.threshold:
             typical = f"{median(agreements):.2f} alike, the threshold is {self.threshold:.2f}"
@@ -110,6 +112,13 @@ class Enrollment:
                 expected=f"an enrollment for model '{model.name}' ({model.digest[:12]})",
                 remedy=remedy,
             )
+        for word in self.keywords:
+            if len(word.prototype) != model.embedding_size:
+                raise EnrollmentError(
+                    f"{where} is damaged: the prototype of '{word.keyword}' has {len(word.prototype)} numbers",
+                    expected=f"{model.embedding_size}",
+                    remedy="enroll the keywords again with 'wordprint enroll'",
+                )
 
     def save(self, path: str | Path) -> None:
         """Write as one JSON object, atomically."""
@@ -188,8 +197,8 @@ def make_keyword(model: Model, keyword: str, recordings: Sequence[Recording], th
     embeddings = np.concatenate([model.embed(centred(samples, speech, window)[None]) for _, samples, speech in loaded])
     agreements = _agreements(embeddings)
     shots = tuple(
-        _shot(*recording, embedding, agreement)
-        for recording, embedding, agreement in zip(loaded, embeddings, agreements, strict=True)
+        _shot(*recording, embedding, agreement, twin)
+        for recording, embedding, agreement, twin in zip(loaded, embeddings, agreements, _twins(loaded), strict=True)
     )
     duration_s = median(speech.duration_s for _, _, speech in loaded)
     return Keyword(
@@ -252,10 +261,22 @@ def _window_samples(speeches: Sequence[Speech], model: Model) -> int:
     return max(model.window_samples, round(steps * WINDOW_STEP_S * SAMPLE_RATE))
 
 
+def _twins(loaded: Sequence[tuple[str, NDArray[np.float32], Speech]]) -> list[str | None]:
+    """For each recording the label of an earlier one with the same samples, or None."""
+    first: dict[bytes, int] = {}
+    numbers = [first.setdefault(samples.tobytes(), number) for number, (_, samples, _) in enumerate(loaded)]
+    return [loaded[other][0] if other != number else None for number, other in enumerate(numbers)]
+
+
 def _shot(
-    label: str, samples: NDArray[np.float32], speech: Speech, embedding: NDArray[np.float32], agreement: float | None
+    label: str,
+    samples: NDArray[np.float32],
+    speech: Speech,
+    embedding: NDArray[np.float32],
+    agreement: float | None,
+    twin: str | None,
 ) -> Shot:
-    warnings = []
+    warnings = [] if twin is None else [f"the same recording as {twin}: another take is better"]
     clipped = float(np.mean(np.abs(samples) >= 0.999))
     if clipped > CLIPPED_SHARE:
         warnings.append(f"clipped ({clipped:.1%} of the samples at full scale): record it at a lower level")
@@ -296,4 +317,9 @@ def _keyword_from_json(record: dict[str, Any]) -> Keyword:
     shots = tuple(
         Shot(**{**shot, "embedding": tuple(shot["embedding"]), "warnings": tuple(shot["warnings"])}) for shot in record["shots"]
     )
-    return Keyword(**{**record, "prototype": tuple(record["prototype"]), "shots": shots, "rejected": tuple(record["rejected"])})
+    keyword = Keyword(**{**record, "prototype": tuple(record["prototype"]), "shots": shots, "rejected": tuple(record["rejected"])})
+    if not all(map(math.isfinite, (*keyword.prototype, keyword.threshold, keyword.duration_s))):
+        raise ValueError(f"the numbers of '{keyword.keyword}' are not finite")
+    if not isinstance(keyword.window_samples, int) or keyword.window_samples < 1:
+        raise ValueError(f"window_samples = {keyword.window_samples!r}")
+    return keyword

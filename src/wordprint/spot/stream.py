@@ -28,6 +28,9 @@ from wordprint.spot.enroll import Enrollment, Recording, enroll
 _LOUDEST = 8.0
 """Samples beyond this are not audio at full scale ±1, but most likely 16-bit values given as floats."""
 
+_LIMITS = {"hop_s": (0.001, 3.0), "hold_s": (0.0, 60.0), "refractory_s": (0.0, 60.0), "min_level_db": (-200.0, 0.0)}
+"""Least and greatest value of each option; NaN is never between them."""
+
 
 class Spotter:
     """Finds enrolled keywords in a stream of 16 kHz mono audio.
@@ -212,8 +215,10 @@ def _checked_chunk(chunk: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _checked_config(config: SpotConfig) -> SpotConfig:
-    if round(config.hop_s * SAMPLE_RATE) < 1:
-        raise ConfigError(f"hop_s = {config.hop_s:g}", expected="more than 0")
+    for option, (least, most) in _LIMITS.items():
+        value = getattr(config, option)
+        if not least <= value <= most:
+            raise ConfigError(f"{option} = {value:g}", expected=f"from {least:g} to {most:g}")
     if config.threshold is not None and not -1 <= config.threshold <= 1:
         raise ConfigError(f"threshold = {config.threshold:g}", expected="a cosine similarity from -1 to 1")
     return config

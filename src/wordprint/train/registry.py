@@ -12,14 +12,16 @@ Part = TypeVar("Part")
 
 
 def find_part(parts: Mapping[str, Part], name: str, kind: str) -> Part:
-    """The part called `name`; raises ConfigError where there is none or it can't be imported. `kind` is for the message."""
+    """The part called `name`; raises ConfigError where it can't be found, imported or called. `kind` is for the message."""
     if name in parts:
         return parts[name]
     module, _, attribute = name.partition(":")
-    if not attribute:
+    if not (module and attribute):
         raise ConfigError(f"there is no {kind} '{name}'", expected=f"one of {', '.join(parts)}, or package.module:name of your own")
     try:
         found: Part = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"the {kind} '{name}' can't be imported ({error})") from error
+    if not callable(found):
+        raise ConfigError(f"the {kind} '{name}' is a {type(found).__name__}", expected="a class or a function")
     return found
