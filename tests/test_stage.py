@@ -16,7 +16,8 @@ import pytest
 
 from wordprint.errors import InputError, OutputConflictError
 from wordprint.manifest import resolve, write_jsonl
-from wordprint.stage import Receipt, _write_shard, open_stage, read_receipt
+from wordprint.shards import write_shard
+from wordprint.stage import Receipt, open_stage, read_receipt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +180,7 @@ def test_a_part_cut_short_by_a_failing_iterator_is_not_taken_for_whole(tmp_path)
     with pytest.raises(OSError, match="network drive"):
         run(5)
     (tmp_path / "out/.parts").mkdir(exist_ok=True)
-    _write_shard(tmp_path / "out/.parts/square-000000-5.jsonl", list(range(5)), partial(_power, power=2))
+    write_shard(tmp_path / "out/.parts/square-000000-5.jsonl", list(range(5)), partial(_power, power=2))
     assert run(8) == 7  # of 0…7, seven is left out
 
 

@@ -18,13 +18,11 @@ import importlib.metadata
 import math
 import os
 import shutil
-import signal
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -42,6 +40,7 @@ from wordprint.manifest import (
     write_jsonl,
 )
 from wordprint.progress import SILENT, Progress
+from wordprint.shards import run_shards
 
 SCHEMA = "wordprint.stage/1"
 RECEIPT = "stage.json"
@@ -192,7 +191,7 @@ class StageRun:
         # the length is in the name, so that a part cut short by a failing iterator is not taken for the whole one
         jobs = ((parts / f"{name}-{index:06d}-{len(shard)}.jsonl", shard) for index, shard in shards)
         with self.progress.task(name, total, unit) as task:
-            for path, count in _run_shards(jobs, work, workers):
+            for path, count in run_shards(jobs, work, workers):
                 yield from read_jsonl(path)
                 task.advance(count)
 
@@ -342,71 +341,6 @@ def _shards(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while shard := list(islice(iterator, size)):
         yield shard
-
-
-def _write_shard(path: Path, shard: list[Any], work: Callable[[list[Any]], list[dict[str, Any]]]) -> tuple[Path, int]:
-    write_jsonl(path, work(shard))
-    return path, len(shard)
-
-
-def _run_shards(
-    jobs: Iterable[tuple[Path, list[Item]]], work: Callable[[list[Item]], list[dict[str, Any]]], workers: int
-) -> Iterator[tuple[Path, int]]:
-    """(part, items) in order; parts that exist are not computed again."""
-    if workers <= 1:
-        for path, shard in jobs:
-            yield (path, len(shard)) if path.exists() else _write_shard(path, shard, work)
-        return
-    from joblib import Parallel, delayed
-
-    stop = threading.Event()
-
-    def tasks() -> Iterator[Any]:
-        for path, shard in jobs:
-            if stop.is_set():
-                return
-            yield delayed(_done)(path, len(shard)) if path.exists() else delayed(_write_shard)(path, shard, work)
-
-    with _ctrl_c_sets(stop) as start:
-        with start:
-            results = Parallel(n_jobs=workers, return_as="generator", pre_dispatch="2*n_jobs")(tasks())
-        yield from results
-    if stop.is_set():
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def _ctrl_c_sets(stop: threading.Event) -> Iterator[AbstractContextManager[None]]:
-    """Until the block ends, Ctrl-C sets `stop` (the shards in work are finished), and stops at once when pressed again.
-
-    Yields a block to start processes in, which then never see Ctrl-C and so print no tracebacks of their own.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield nullcontext()  # only the main thread sees Ctrl-C
-        return
-
-    def pressed(number: int, frame: Any) -> None:
-        if stop.is_set():
-            signal.default_int_handler(number, frame)
-        stop.set()
-
-    @contextmanager
-    def ignored() -> Iterator[None]:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a new process inherits
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, pressed)
-
-    before = signal.signal(signal.SIGINT, pressed)
-    try:
-        yield ignored()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _done(path: Path, count: int) -> tuple[Path, int]:
-    return path, count
 
 
 def _package_versions() -> dict[str, str]:
