@@ -24,13 +24,17 @@ def run_shards(
     jobs: Iterable[tuple[Path, list[Item]]], work: Callable[[list[Item]], list[dict[str, Any]]], workers: int
 ) -> Iterator[tuple[Path, int]]:
     """(part, items) in order; parts that exist are not computed again."""
+    stop = threading.Event()
     if workers <= 1:
-        for path, shard in jobs:
-            yield (path, len(shard)) if path.exists() else write_shard(path, shard, work)
+        with _ctrl_c_sets(stop):
+            for path, shard in jobs:
+                yield (path, len(shard)) if path.exists() else write_shard(path, shard, work)
+                if stop.is_set():
+                    break
+        if stop.is_set():
+            raise KeyboardInterrupt
         return
     from joblib import Parallel, delayed
-
-    stop = threading.Event()
 
     def tasks() -> Iterator[Any]:
         for path, shard in jobs:
