@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from wordprint import config
-from wordprint.config import AlignConfig, RunConfig, WordsConfig, from_dict, read_toml
+from wordprint.config import AlignConfig, RunConfig, WordsConfig
 from wordprint.errors import ConfigError, InputError
+from wordprint.recipe import from_dict, read_toml
 
 CONFIGS = [value for name, value in vars(config).items() if name.endswith("Config") and dataclasses.is_dataclass(value)]
 

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wordprint.errors import InputError
-from wordprint.manifest import atomic_write, digest_tree, read_jsonl, read_utterances, resolve, to_line, write_jsonl
+from wordprint.manifest import (
+    atomic_write,
+    digest_tree,
+    read_jsonl,
+    read_utterances,
+    remove_partials,
+    resolve,
+    to_line,
+    write_jsonl,
+)
 from wordprint.records import Utterance
 
 json_values = st.recursive(
@@ -74,3 +83,26 @@ def test_tree_digest_passes_over_what_cannot_be_read(tmp_path):
     (tmp_path / "dangling.wav").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop.txt").symlink_to(tmp_path / "loop.txt")
     assert digest_tree(tmp_path) == digest_tree(tmp_path)
+
+
+def test_two_writers_of_one_file_never_mix(tmp_path):
+    path = tmp_path / "part.jsonl"
+    with atomic_write(path) as slow:
+        slow.write("first half, ")
+        slow.flush()
+        with atomic_write(path) as fast:
+            fast.write("all of it")
+        assert path.read_text(encoding="utf-8") == "all of it"
+        slow.write("second half")
+    assert path.read_text(encoding="utf-8") == "first half, second half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    kept = [tmp_path / name for name in (".mine.partial.json", "a.0123abcd.partial.json", "in/b.TextGrid", ".c.0123abcd.json")]
+    left = [tmp_path / "in" / name for name in (".b.0123abcd.partial.TextGrid", ".no ending.89abcdef.partial")]
+    (tmp_path / "in").mkdir()
+    for path in (*kept, *left):
+        path.touch()
+    remove_partials(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(kept)

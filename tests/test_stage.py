@@ -122,6 +122,7 @@ def test_kill_9_and_resume_gives_the_same_bytes_without_redoing_finished_shards(
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     runner = subprocess.Popen(command, env=environment)
     while not log.exists() or len(log.read_text().splitlines()) < 5:
+        assert runner.poll() is None
         time.sleep(0.01)
     runner.send_signal(signal.SIGKILL)
     runner.wait()

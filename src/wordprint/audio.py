@@ -148,4 +148,6 @@ def _unreadable(path: str | Path, error: Exception) -> AudioError:
     if isinstance(error, OSError):
         return AudioError(f"{path} can't be read: {error.strerror or error}", remedy="check the file and its permissions")
     detail = str(error).split(": ", 1)[-1].rstrip(".")
+    if detail.startswith("File does not exist"):  # what libsndfile says of a file in which it finds no MP3 frame
+        detail = "no known format"
     return AudioError(f"{path} can't be read as audio ({detail})", expected="FLAC, WAV, MP3, Ogg or another format of libsndfile")

@@ -5,16 +5,14 @@ The text under a field is its help. Options that can't change a result (workers,
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import tomllib
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from wordprint.errors import ConfigError, InputError
+
+def how_to_run(default: Any) -> Any:
+    """A field of how to do it, not what: it changes no result, so a run may go on, or count as done, with another value."""
+    return field(default=default, metadata={"changes_results": False})
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,11 @@ class PrepareConfig:
     """Find utterances and their transcripts."""
 
     language: str = "en"
-    """Language of the transcripts (ISO 639-1)."""
+    """Language of the transcripts (ISO 639-1), where the corpus doesn't say."""
+    common_voice_lists: tuple[str, ...] = ("validated",)
+    """Lists of Common Voice to take: validated, train, dev, test, invalidated, other."""
+    common_voice_max_per_speaker: int | None = None
+    """Take at most this many utterances of a Common Voice speaker (chosen by hash)."""
     seed: int = 0
     """Seed of the synthetic corpus."""
     synthetic_utterances: int = 400
@@ -51,6 +53,14 @@ class ValidateConfig:
     """Report words spoken by fewer speakers."""
     lexicon: Path | None = None
     """Pronunciation dictionary to look words up in (default for English: the one that comes with pocketsphinx)."""
+    aligner: Literal["none", "mfa"] = "none"
+    """Also show what this aligner finds before it aligns: mfa runs 'mfa validate' on what is kept."""
+    mfa_command: str = how_to_run("mfa")
+    """(mfa) Command that runs the Montreal Forced Aligner, such as 'conda run --no-capture-output -n aligner mfa'."""
+    mfa_time_limit_h: float = how_to_run(6.0)
+    """(mfa) Stop 'mfa validate' when it takes longer."""
+    mfa_dictionary: str | None = None
+    """(mfa) MFA's dictionary by name, where no lexicon is given; without either, the one for the language."""
     drop: tuple[str, ...] = ()
     """Further reasons that drop an utterance, such as clipped_audio or unknown_characters."""
     keep: tuple[str, ...] = ()
@@ -62,17 +72,45 @@ class AlignConfig:
     """Find where each word and phone lies."""
 
     aligner: str = "pocketsphinx"
-    """Aligner by name: pocketsphinx, textgrid, or one of your own ('package.module:Class')."""
+    """Aligner by name: pocketsphinx, mfa, textgrid, lhotse, or one of your own ('package.module:Class')."""
     textgrids: Path | None = None
     """Folder of TextGrids (Montreal Forced Aligner output, say) for the aligner 'textgrid'."""
     lexicon: Path | None = None
-    """Pronunciation dictionary (word, then phones) that overrides the aligner's own entries."""
+    """Pronunciation dictionary (word, then phones) that overrides the aligner's own entries (of mfa, all of them)."""
     g2p: Literal["auto", "espeak", "rules"] = "auto"
     """Guesses the pronunciation of OOV words: espeak-ng, built-in rules, or espeak-ng where it is installed (auto)."""
     phones: bool = True
     """Also align phones."""
     max_duration_s: float = 120.0
     """Drop utterances longer than this (memory grows with length)."""
+    mfa_command: str = how_to_run("mfa")
+    """(mfa) Command that runs the Montreal Forced Aligner, such as 'conda run --no-capture-output -n aligner mfa'."""
+    mfa_time_limit_h: float = how_to_run(6.0)
+    """(mfa) Stop a run of MFA that takes longer, and leave its shard out; training may take ten times as long."""
+    mfa_dictionary: str | None = None
+    """(mfa) MFA's dictionary by name, where no lexicon is given; without either, the one for the language."""
+    mfa_acoustic: str | None = None
+    """(mfa) Acoustic model: a name as MFA has it, or a zip; without it, the one for the language."""
+    mfa_train: bool = False
+    """(mfa) Train the acoustic model on the utterances themselves; it stays in the output folder, as mfa/model.zip."""
+    mfa_train_hours: float = 100.0
+    """(mfa) Train on at most this much speech (taken evenly from all)."""
+    mfa_train_jobs: int = 3
+    """(mfa) Processes that train; their number changes the model in its last digits."""
+    mfa_shard_hours: float = 4.0
+    """(mfa) Speech in one run of MFA: what a crash costs at most. Speakers stay whole, unless they are more than twice that."""
+    mfa_beam: int | None = None
+    """(mfa) Width of the search; MFA's own is 10."""
+    mfa_retry_beam: int | None = None
+    """(mfa) Width of the second search for utterances that the first one lost; MFA's own is 40."""
+
+
+@dataclass(frozen=True)
+class CalibrateConfig:
+    """Find the goodness that right words seldom fall below."""
+
+    calibration_minutes: float = 20.0
+    """Speech that --calibrate aligns again, four times, with wrong transcripts (a sample chosen by hash)."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +127,18 @@ class WordsConfig:
     """Drop segments shorter than this."""
     max_duration_s: float = 3.0
     """Drop segments longer than this."""
-    min_goodness: float | None = None
-    """Drop segments aligned worse than this (mean log likelihood per frame; of a phrase, its worst word's)."""
+    min_goodness: float | Literal["calibrated", "none"] = "calibrated"
+    """Drop segments aligned worse than this (mean log likelihood per frame; of a phrase, its worst word's): a number, none, or the
+    threshold that 'align --calibrate' found, which loses 1 % of right words (calibrated; none where it was not run)."""
+    min_utterance_goodness: float | None = None
+    """Drop all segments of an utterance aligned worse than this on the whole; the report of 'align --calibrate' suggests one."""
+    second_alignments: Path | None = None
+    """Another set of alignments of these utterances, for --require-agreement: a folder that 'align' wrote, or one of TextGrids."""
+    require_agreement: float | None = None
+    """Keep only segments whose words begin and end within this many milliseconds of where the second alignments have them."""
+    drop: tuple[Path, ...] = ()
+    """JSONL files of segments to drop: utterance_id, start_sample and end_sample as in the dataset, or utterance_id alone for
+    all of an utterance."""
     min_tokens: int = 2
     """Drop word types with fewer tokens."""
     min_speakers: int = 2
@@ -282,6 +330,44 @@ class DemoConfig:
 
 
 @dataclass(frozen=True)
+class InspectWordsConfig:
+    """Show segments of a word dataset."""
+
+    segments: int = 300
+    """(words) How many segments to show."""
+    order: Literal["hash", "goodness"] = "hash"
+    """(words) Which ones: chosen by hash, or those with the lowest goodness."""
+    words: tuple[str, ...] = ()
+    """(words) Only these words."""
+    split: str | None = None
+    """(words) Only this part of the dataset."""
+    alignments: Path | None = None
+    """(words) Folder that 'align' wrote: shows all words of a sentence, also those that are not in the dataset, and phones."""
+    context_s: float = 0.8
+    """(words) Longest stretch of the sentence shown on either side of a word."""
+
+
+@dataclass(frozen=True)
+class InspectTripletsConfig:
+    """Show the triplets that a miner picks."""
+
+    triplets: int = 100
+    """(triplets) How many triplets to show, the hardest first."""
+    batches: int = 8
+    """(triplets) Batches of training that the miner picks from."""
+
+
+@dataclass(frozen=True)
+class OutliersConfig:
+    """List segments that lie nearer to another word than to their own."""
+
+    threshold: float = 0.4
+    """List a segment when its similarity to the nearest other word exceeds that to its own by more."""
+    min_tokens: int = 5
+    """Segments that a word needs to have a centre; those of rarer words are not judged."""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """The whole pipeline: one section per stage."""
 
@@ -298,58 +384,3 @@ class RunConfig:
     export: ExportConfig = field(default_factory=ExportConfig)
     spot: SpotConfig = field(default_factory=SpotConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
-
-
-Config = TypeVar("Config")
-
-
-def read_toml(path: str | Path, cls: type[Config]) -> Config:
-    """A configuration from a TOML file; relative paths in it are kept as they are written."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist", expected="a TOML file of options")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML ({error})") from error
-    return from_dict(cls, values, str(path))
-
-
-def from_dict(cls: type[Config], values: dict[str, Any], where: str) -> Config:
-    """Build the frozen dataclass `cls`; raises ConfigError that names an unknown option and the nearest known one."""
-    hints = typing.get_type_hints(cls)
-    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    arguments = {}
-    for key, value in values.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            remedy = f"did you mean '{near[0]}'?" if near else f"known options: {', '.join(known)}"
-            raise ConfigError(f"{where}: unknown option '{key}'", remedy=remedy)
-        arguments[name] = _convert(hints[name], value, f"{where}: option '{key}'")
-    return cls(**arguments)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the type `hint`; raises ConfigError when it is another type."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return from_dict(typing.cast(type, hint), value, where)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in args:
-            return None
-        return _convert(next(arg for arg in args if arg is not type(None)), value, where)
-    if origin is Literal:
-        if value in args:
-            return value
-        raise ConfigError(f"{where} is {value!r}", expected="one of " + ", ".join(map(str, args)))
-    if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(_convert(args[0], item, where) for item in value)
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and type(value) is hint:
-        return value
-    wanted = getattr(hint, "__name__", str(hint)).replace("tuple", "a list")
-    raise ConfigError(f"{where} is {value!r} ({type(value).__name__})", expected=wanted)

@@ -60,10 +60,22 @@ class OutputConflictError(WordprintError):
     reason = "output_conflict"
 
 
+class WorkerError(WordprintError):
+    """A cluster that doesn't answer, or a worker that can't work here or died."""
+
+    reason = "worker"
+
+
 class DiskFullError(WordprintError):
     """No space left while writing; what was finished before stays and the stage resumes from there."""
 
     reason = "disk_full"
+
+
+class DownloadError(WordprintError):
+    """A file that no server gave; what has come stays and the same command goes on from it."""
+
+    reason = "download"
 
 
 class MissingExtraError(WordprintError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,13 +82,22 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.partial{path.suffix}")  # what a kill leaves, the next run writes over
+        # a name for each writer: a worker that was given up may still be writing the file that another writes again
+        temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
         try:
             yield temporary
             os.replace(temporary, path)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what killed writers left in a folder and those inside it, under the temporary names of `atomic_path`."""
+    for root, _, files in os.walk(folder):
+        for name in files:
+            if re.fullmatch(r"\..*\.[0-9a-f]{8}\.partial(\.[^.]*)?", name, re.DOTALL):
+                Path(root, name).unlink(missing_ok=True)
 
 
 def resolve(path: str | Path, name: str, stage: str) -> Path:

@@ -16,11 +16,24 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    """What stages report to. `say` prints one line; `task` counts items."""
+    """What stages report to. `say` prints one line; `task` counts items (the unit BYTES is shown as kB, MB and GB)."""
 
     def say(self, line: str) -> None: ...
 
     def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Task]: ...
+
+
+BYTES = "bytes"
+
+
+def readable_bytes(count: float) -> str:
+    """`337926286` → `337.9 MB` (decimal, as disks and download pages count)."""
+    size, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 999.95:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 class Silent:
@@ -73,10 +86,8 @@ class _LineTask:
         self.reported = time.monotonic()
         elapsed_s = self.reported - self.started
         rate = self.done / elapsed_s if elapsed_s > 0 else 0.0
-        line = f"{self.name}: {self.done}"
-        if self.total is not None:
-            line += f"/{self.total}"
-        line += f" {self.unit}, {rate:.1f}/s, {_clock(elapsed_s)} elapsed"
+        amount = _amount(self.done, self.total, self.unit)
+        line = f"{self.name}: {amount}, {_rate(rate, self.unit)}, {_clock(elapsed_s)} elapsed"
         if self.total and rate > 0 and self.done < self.total:
             line += f", {_clock((self.total - self.done) / rate)} left"
         self.lines.say(line)
@@ -100,31 +111,42 @@ class Bars:
         columns = (
             bar.TextColumn("{task.description}"),
             bar.BarColumn(),
-            bar.MofNCompleteColumn(),
-            bar.TextColumn(unit),
+            bar.TextColumn("{task.fields[amount]}"),
             bar.TextColumn("{task.fields[rate]}"),
             bar.TimeElapsedColumn(),
             bar.TextColumn("left"),
             bar.TimeRemainingColumn(),
         )
         with bar.Progress(*columns, console=self.console) as display:
-            yield _BarTask(display, display.add_task(name, total=total, rate=""))
+            task_id = display.add_task(name, total=total, rate="", amount=_amount(0, total, unit))
+            yield _BarTask(display, task_id, total, unit)
 
 
 class _BarTask:
-    def __init__(self, display: object, task_id: int) -> None:
-        self.display, self.task_id = display, task_id
+    def __init__(self, display: object, task_id: int, total: int | None, unit: str) -> None:
+        self.display, self.task_id, self.total, self.unit = display, task_id, total, unit
         self.done, self.started = 0, time.monotonic()
 
     def advance(self, count: int = 1) -> None:
         self.done += count
         rate = self.done / max(time.monotonic() - self.started, 1e-9)
-        self.display.update(self.task_id, advance=count, rate=f"{rate:.1f}/s")  # type: ignore[attr-defined]
+        shown = {"amount": _amount(self.done, self.total, self.unit), "rate": _rate(rate, self.unit)}
+        self.display.update(self.task_id, advance=count, **shown)  # type: ignore[attr-defined]
 
 
 def for_terminal() -> Progress:
     """Bars when standard error is a terminal, lines otherwise."""
     return Bars() if sys.stderr.isatty() else Lines()
+
+
+def _amount(done: int, total: int | None, unit: str) -> str:
+    if unit == BYTES:
+        return readable_bytes(done) + (f" of {readable_bytes(total)}" if total is not None else "")
+    return f"{done}/{total} {unit}" if total is not None else f"{done} {unit}"
+
+
+def _rate(per_s: float, unit: str) -> str:
+    return f"{readable_bytes(per_s)}/s" if unit == BYTES else f"{per_s:.1f}/s"
 
 
 def _clock(seconds: float) -> str:

@@ -20,15 +20,16 @@ import os
 import shutil
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wordprint.cluster import Cluster
+from wordprint.drops import Drops
 from wordprint.errors import ConfigError, InputError, OutputConflictError, WordprintError, disk_errors
 from wordprint.manifest import (
     DROPPED,
@@ -36,8 +37,8 @@ from wordprint.manifest import (
     digest_tree,
     digest_value,
     read_jsonl,
+    remove_partials,
     write_json,
-    write_jsonl,
 )
 from wordprint.progress import SILENT, Progress
 from wordprint.shards import run_shards
@@ -46,8 +47,8 @@ SCHEMA = "wordprint.stage/1"
 RECEIPT = "stage.json"
 PARTIAL = "stage.partial.json"
 PARTS = ".parts"
-NAMED_PER_REASON = 20
-"""How many dropped items the receipt names for each reason; `dropped.jsonl` names all."""
+ASIDE = frozenset({"mfa"})
+"""Folders of logs and models that a stage keeps beside its results: no later stage reads them."""
 
 _PACKAGES = ("numpy", "soundfile", "soxr", "pyarrow", "pocketsphinx", "praatio", "espeakng-loader", "torch", "onnxruntime")
 
@@ -87,7 +88,7 @@ class Receipt:
 
 
 def config_to_json(config: Any) -> dict[str, Any]:
-    """A frozen configuration as plain JSON values (paths as strings, tuples as lists)."""
+    """A frozen configuration as plain JSON values (paths as strings, tuples as lists), without what changes no result."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -99,6 +100,9 @@ def config_to_json(config: Any) -> dict[str, Any]:
         return str(value) if isinstance(value, Path) else value
 
     values: dict[str, Any] = plain(dataclasses.asdict(config))
+    for option in dataclasses.fields(config):
+        if not option.metadata.get("changes_results", True):
+            del values[option.name]
     return values
 
 
@@ -112,8 +116,15 @@ def digest_input(path: str | Path) -> str:
     if not (path / RECEIPT).is_file():
         return digest_tree(path)
     # folders inside (TextGrids, say) are not in the receipt file by file, and may have been corrected by hand since
-    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and _is_result(entry))
     return digest_value([read_receipt(path).outputs, {folder.name: digest_tree(folder) for folder in folders}])
+
+
+def _is_result(folder: Path) -> bool:
+    """Whether a folder inside that of a stage is what later stages read: not hidden, no log, and no stage of its own."""
+    if folder.name.startswith(".") or folder.name in ASIDE:
+        return False
+    return not any((folder / name).is_file() for name in (RECEIPT, PARTIAL))
 
 
 def read_receipt(folder: str | Path) -> Receipt:
@@ -153,20 +164,16 @@ class StageRun:
         self.name, self.output, self.config, self.inputs, self.progress = name, output, config, inputs, progress
         self.receipt: Receipt | None = None
         self.started = time.time()
-        self.dropped: list[dict[str, Any]] = []
-        self.dropped_counts: Counter[str] = Counter()
-        self.dropped_examples: dict[str, list[str]] = {}
+        self.dropped = Drops(output)
 
     def drop(self, item: str, reason: str, detail: str = "") -> None:
         """Count one item as dropped and name it in `dropped.jsonl`."""
-        self.dropped.append({"item": item, "reason": reason, "detail": detail})
+        self.dropped.add(item, reason, detail)
 
     def drop_many(self, reason: str, count: int, examples: Iterable[str] = ()) -> None:
         """Count items that are too many to be named one by one; the receipt shows a few `examples`."""
         if count:
-            self.dropped_counts[reason] += count
-            named = self.dropped_examples.setdefault(reason, [])
-            named.extend(islice(examples, NAMED_PER_REASON - len(named)))
+            self.dropped.add_many(reason, count, examples)
 
     def map_shards(
         self,
@@ -175,14 +182,15 @@ class StageRun:
         work: Callable[[list[Item]], list[dict[str, Any]]],
         *,
         shard_size: int,
-        workers: int = 1,
+        workers: int | Cluster = 1,
         total: int | None = None,
         unit: str = "items",
     ) -> Iterator[dict[str, Any]]:
         """Apply `work` to consecutive shards of `items`; yield its JSON results in order.
 
         Each finished shard is kept in `.parts/`, so that a run that was killed goes on where it stopped. Shards don't
-        depend on `workers`, so the results don't either. `work` must be importable (it is sent to processes).
+        depend on `workers`, so the results don't either. `work` must be importable (it is sent to processes, or to a
+        cluster), and name files as `Path`, which on a cluster is made absolute.
         """
         parts = self.output / PARTS
         with disk_errors(self.output):
@@ -191,22 +199,19 @@ class StageRun:
         # the length is in the name, so that a part cut short by a failing iterator is not taken for the whole one
         jobs = ((parts / f"{name}-{index:06d}-{len(shard)}.jsonl", shard) for index, shard in shards)
         with self.progress.task(name, total, unit) as task:
-            for path, count in run_shards(jobs, work, workers):
+            for path, count in run_shards(jobs, work, workers, self.progress.say):
                 yield from read_jsonl(path)
                 task.advance(count)
 
     def finish(self, total: int, kept: int, outputs: Iterable[str], details: dict[str, Any] | None = None) -> Receipt:
-        """Write `dropped.jsonl` and, last of all, the receipt."""
+        """Complete `dropped.jsonl` and, last of all, write the receipt."""
         outputs = sorted({*outputs, DROPPED})
-        write_jsonl(self.output / DROPPED, self.dropped)
-        reasons = self.dropped_counts + Counter(drop["reason"] for drop in self.dropped)
-        named: dict[str, list[str]] = {reason: list(names) for reason, names in self.dropped_examples.items()}
-        for drop in self.dropped:
-            named.setdefault(drop["reason"], []).append(drop["item"])
+        self.dropped.close()
+        remove_partials(self.output)
         counts: dict[str, Any] = {
             "in": total,
             "kept": kept,
-            "dropped": dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+            "dropped": dict(sorted(self.dropped.counts.items(), key=lambda pair: (-pair[1], pair[0]))),
         }
         digests = {name: digest_file(self.output / name) for name in outputs}
         wall_s = round(time.time() - self.started, 3)
@@ -217,7 +222,7 @@ class StageRun:
             "inputs": self.inputs,
             "seed": self.config.get("seed"),
             "counts": counts,
-            "dropped_items": {reason: names[:NAMED_PER_REASON] for reason, names in sorted(named.items())},
+            "dropped_items": dict(sorted(self.dropped.examples.items())),
             "details": details or {},
             "outputs": digests,
             "packages": _package_versions(),
@@ -261,7 +266,8 @@ def open_stage(
         write_json(output / PARTIAL, partial)
         (output / RECEIPT).unlink(missing_ok=True)
         try:
-            yield stage
+            with stage.dropped:
+                yield stage
         except WordprintError:
             _withdraw(output)
             raise
@@ -300,6 +306,8 @@ def _clear_progress(output: Path) -> None:
 
 def _withdraw(output: Path) -> None:
     """Give back a folder in which nothing was done, so that the command can be mended and run again."""
+    with suppress(OSError):
+        (output / PARTS).rmdir()  # where no shard was finished
     if {entry.name for entry in output.iterdir()} == {PARTIAL}:
         (output / PARTIAL).unlink()
         output.rmdir()
