@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus_files import librispeech as write_librispeech
 from corpus_files import record, write
 from wordprint.config import PrepareConfig
 from wordprint.corpora import folder, kaldi, librispeech, metadata
@@ -41,7 +42,38 @@ def test_librispeech_reads_speakers_and_prefers_lossless(tmp_path: Path) -> None
         good, bad = split(librispeech.prepare(root, CONFIG))
         assert bad == {}
         assert good["5-9-0000"].audio.endswith(".flac")
-        assert good["5-9-0000"].meta == {"chapter": "9", "sex": "F", "name": "Ann | of Green Gables", "subset": "train"}
+        about = {"sex": "F", "name": "Ann | of Green Gables", "subset": "train", "minutes": 25.0}
+        assert good["5-9-0000"].meta == {"chapter": "9", **about}
+
+
+@pytest.mark.parametrize("below", ["LibriSpeech", ".", "LibriSpeech/dev-clean", "LibriSpeech/dev-clean/11/7"])
+def test_librispeech_finds_speakers_from_any_folder_and_knows_its_licence(tmp_path: Path, below: str) -> None:
+    write_librispeech(tmp_path / "LibriSpeech", ("11",), 1)
+    (tmp_path / "LibriSpeech" / "dev").rename(tmp_path / "LibriSpeech" / "dev-clean")
+    write(tmp_path / "LibriSpeech" / "SPEAKERS.TXT", "11 | M | dev-clean-of-old | 8.02 | Ann\n")
+    good, bad = split(librispeech.prepare(tmp_path / below, CONFIG))
+    assert bad == {}
+    assert good["11-7-0000"].meta == {
+        "chapter": "7", "sex": "M", "name": "Ann", "subset": "dev-clean", "minutes": 8.02, "licence": "CC BY 4.0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line", ["12 | F | dev | eight | Bob", "12 | F", "12 | F | dev | nan | Bob", "12 | F | dev | 1 | caf\udce9"]
+)
+def test_a_bad_line_about_a_speaker_matters_where_they_speak(tmp_path: Path, line: str) -> None:
+    write_librispeech(tmp_path, ("11", "12"), 2)
+    bad_of_another = "99 | F\n"
+    table = f"{bad_of_another}{line}\n11 | M | dev | 1 | Ann\n"
+    write(tmp_path / "SPEAKERS.TXT", table.encode("utf-8", "surrogateescape"))
+    items = list(librispeech.prepare(tmp_path, CONFIG))
+    problems = [item for item in items if isinstance(item, Problem)]
+    assert [problem.item for problem in problems] == ["12"]
+    assert problems[0].reason in ("bad_speaker_line", "not_utf8")
+    good, _ = split(items)
+    assert {key: u.meta.get("sex") for key, u in good.items()} == {
+        "11-7-0000": "M", "11-7-0001": "M", "12-7-0000": None, "12-7-0001": None,
+    }  # fmt: skip
 
 
 def test_byte_order_mark_is_no_part_of_an_id(tmp_path: Path) -> None:
@@ -238,6 +270,17 @@ def test_find_kind(tmp_path: Path) -> None:
     assert find_kind(tmp_path / "f") == "folder"
     write(tmp_path / "k" / "wav.scp", "")
     assert find_kind(tmp_path / "k") == "kaldi"
+    write(tmp_path / "l" / "recordings.jsonl.gz", "")
+    write(tmp_path / "l" / "supervisions.jsonl.gz", "")
+    assert find_kind(tmp_path / "l") == "lhotse"
+    for name in ("testing_list.txt", "validation_list.txt"):
+        write(tmp_path / "s" / name, "")
+    record(tmp_path / "s" / "yes" / "1.wav")
+    assert find_kind(tmp_path / "s") == "speech_commands"
+    (tmp_path / "c" / "cv-corpus-1" / "de" / "clips").mkdir(parents=True)
+    write(tmp_path / "c" / "cv-corpus-1" / "de" / "validated.tsv", "")
+    for below in ("c", "c/cv-corpus-1", "c/cv-corpus-1/de"):
+        assert find_kind(tmp_path / below) == "common_voice"
 
 
 def test_table_keeps_the_first_value() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wordprint.audio import AudioInfo, probe_audio
+from wordprint.cluster import Cluster
 from wordprint.config import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem
 from wordprint.corpora.source import SYNTHETIC, Source, find_kind, load_reader, parse_source, require_folder
@@ -39,7 +40,7 @@ def prepare(
     output: str | Path,
     config: PrepareConfig | None = None,
     *,
-    workers: int = 1,
+    workers: int | Cluster = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Receipt:
@@ -138,7 +139,7 @@ def _resolve_sources(sources: Sequence[str], output: Path) -> list[Source]:
 
 
 def _utterances(
-    stage: StageRun, corpora: Sequence[Source], config: PrepareConfig, workers: int, tallies: dict[str, _Tally]
+    stage: StageRun, corpora: Sequence[Source], config: PrepareConfig, workers: int | Cluster, tallies: dict[str, _Tally]
 ) -> Iterator[Utterance]:
     """Utterances whose recordings have a readable header; the others are dropped on the way."""
     found = _Guarded(_found(corpora, config))
@@ -203,8 +204,8 @@ def probe(items: list[tuple[str, Utterance | Problem]]) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     for corpus, item in items:
         result = item if isinstance(item, Problem) else _probe_one(item, headers)
-        kind = "problem" if isinstance(result, Problem) else "utterance"
-        records.append({"corpus": corpus, kind: asdict(result)})
+        found = {"problem": asdict(result)} if isinstance(result, Problem) else {"utterance": result.to_json()}
+        records.append({"corpus": corpus, **found})
     return records
 
 

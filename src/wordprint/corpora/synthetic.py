@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.audio import SAMPLE_RATE, write_audio
+from wordprint.cluster import Cluster
 from wordprint.config import PrepareConfig
 from wordprint.corpora.espeak import ACCENTS, Synthesiser, Voice
 from wordprint.corpora.sentences import draw_sentences
@@ -94,7 +95,7 @@ def speak(
     return samples, tuple(Interval(word.symbol, word.start_s + shift_s, word.end_s + shift_s) for word in words)
 
 
-def write_corpus(stage: StageRun, config: PrepareConfig, workers: int) -> list[str]:
+def write_corpus(stage: StageRun, config: PrepareConfig, workers: int | Cluster) -> list[str]:
     """Speak the corpus of `config` into OUTPUT/synthetic; returns the files of it that the receipt is to name."""
     if not 1 <= config.synthetic_utterances <= _MAX_UTTERANCES:
         raise ConfigError(f"synthetic_utterances is {config.synthetic_utterances}", expected=f"1 to {_MAX_UTTERANCES}")

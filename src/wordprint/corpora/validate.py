@@ -7,14 +7,15 @@ types with counts and speakers), `report.json` and `report.html`. Which findings
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wordprint.cluster import Cluster
 from wordprint.config import ValidateConfig
 from wordprint.corpora.findings import Finding, Problems, Severity, examine, severities
+from wordprint.corpora.table import Table
 from wordprint.corpora.tally import Tally
 from wordprint.corpora.validate_report import build_report, render_report, summary_lines
 from wordprint.errors import ConfigError, InputError, MissingExtraError
@@ -30,6 +31,7 @@ from wordprint.manifest import (
     write_jsonl,
     write_text,
 )
+from wordprint.mfa.check import MfaCheck
 from wordprint.progress import Progress
 from wordprint.records import Utterance
 from wordprint.stage import Receipt, StageRun, open_stage
@@ -46,7 +48,7 @@ def validate(
     output: str | Path,
     config: ValidateConfig = ValidateConfig(),
     *,
-    workers: int = 1,
+    workers: int | Cluster = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Receipt:
@@ -69,7 +71,7 @@ def validate(
         total = sum(1 for _ in read_utterances(manifest))
         if not total:
             raise InputError(f"{manifest} holds no utterances", remedy="run 'wordprint prepare' on a corpus with transcripts")
-        run = _Run(stage, config, chosen)
+        check = _mfa_check(manifest, config, stage.output)
         results = stage.map_shards(
             "validate",
             read_utterances(manifest),
@@ -79,58 +81,66 @@ def validate(
             total=total,
             unit="utterances",
         )
-        with atomic_write(stage.output / UTTERANCES) as kept, atomic_write(stage.output / PROBLEMS) as problems:
-            for utterance, result in zip(read_utterances(manifest), results, strict=True):
-                found = run.judge(utterance, result)
-                problems.writelines(to_line(finding.to_json()) for finding in found)
-                if all(finding.severity != "drop" for finding in found):
-                    kept.write(to_line(utterance.to_json()))
-            words, found = run.judge_corpus()
+        with Table() as ids, Table() as recordings, atomic_write(stage.output / PROBLEMS) as problems:
+            run = _Run(stage, config, chosen, ids, recordings)
+            with atomic_write(stage.output / UTTERANCES) as kept:
+                for utterance, result in zip(read_utterances(manifest), results, strict=True):
+                    found = run.judge(utterance, result)
+                    problems.writelines(to_line(finding.to_json()) for finding in found)
+                    if all(finding.severity != "drop" for finding in found):
+                        kept.write(to_line(utterance.to_json()))
+            words, found = run.judge_corpus(check.findings(read_utterances(stage.output / UTTERANCES)) if check else [])
             problems.writelines(to_line(finding.to_json()) for finding in found)
         return run.finish(words)
+
+
+def _mfa_check(manifest: Path, config: ValidateConfig, output: Path) -> MfaCheck | None:
+    """What runs `mfa validate`, if that was asked for."""
+    if config.aligner != "mfa":
+        return None
+    return MfaCheck(config, {utterance.language for utterance in read_utterances(manifest)}, output)
 
 
 class _Run:
     """One validation in progress: what was found so far."""
 
-    def __init__(self, stage: StageRun, config: ValidateConfig, severity: dict[str, Severity]) -> None:
-        self.stage, self.config = stage, config
+    def __init__(
+        self, stage: StageRun, config: ValidateConfig, severity: dict[str, Severity], ids: Table, recordings: Table
+    ) -> None:
+        self.stage, self.config, self.ids = stage, config, ids
+        self.recordings = recordings
+        """Digest of the words and id of a kept utterance, by the digest of its samples."""
         self.tally, self.problems = Tally(), Problems(severity)
-        self.ids: set[str] = set()
-        self.recordings: dict[str, tuple[str, str]] = {}
-        """Kept utterance and digest of its words, by digest of the samples."""
 
     def judge(self, utterance: Utterance, result: dict[str, Any]) -> list[Finding]:
         """Findings of one utterance; it is kept when none of them drops it."""
         found = [(reason, detail) for reason, detail in result["findings"]]
         words, digest = digest_value(result["words"]), result["digest"]
-        if utterance.utterance_id in self.ids:
+        if not self.ids.add(utterance.utterance_id):
             found.append(("duplicate_id", "an earlier utterance has the same id"))
-        self.ids.add(utterance.utterance_id)
-        if digest in self.recordings:
-            other, other_words = self.recordings[digest]
+        if digest is not None and (earlier := self.recordings.get(digest)):
+            other_words, other = earlier.split(" ", 1)
             found.append(("duplicate_utterance" if words == other_words else "duplicate_audio", f"as in {other}"))
         findings = self.problems.add(found, utterance)
         dropping = next((finding for finding in findings if finding.severity == "drop"), None)
         if dropping:
             self.stage.drop(utterance.utterance_id, dropping.reason, dropping.detail)
         elif digest is not None:
-            self.recordings.setdefault(digest, (utterance.utterance_id, words))
+            self.recordings.add(digest, f"{words} {utterance.utterance_id}")
         self.tally.add(utterance, result, kept=not dropping)
         return findings
 
-    def judge_corpus(self) -> tuple[list[dict[str, Any]], list[Finding]]:
-        """The table of words, and findings about the corpus as a whole."""
+    def judge_corpus(self, found: list[tuple[str, str]]) -> tuple[list[dict[str, Any]], list[Finding]]:
+        """The table of words, and findings about the corpus as a whole, those `found` elsewhere among them."""
         lexicons, unchecked = _lexicons({language for language, _ in self.tally.words}, self.config.lexicon)
         words = self.tally.word_table(lexicons)
-        return words, self.problems.add(_corpus_findings(self.tally, words, self.config, unchecked))
+        return words, self.problems.add([*_corpus_findings(self.tally, words, self.config, unchecked), *found])
 
     def finish(self, words: list[dict[str, Any]]) -> Receipt:
         """Write the tables and reports, show the summary, and write the receipt."""
         output, tally, problems = self.stage.output, self.tally, self.problems
         write_jsonl(output / WORDS, words)
-        dropped = Counter(drop["reason"] for drop in self.stage.dropped)
-        report = build_report(tally, words, problems, dropped, self.config)
+        report = build_report(tally, words, problems, self.stage.dropped.counts, self.config)
         write_json(output / REPORT_JSON, report)
         write_text(output / REPORT_HTML, render_report(report, tally, words, problems))
         for line in summary_lines(report):

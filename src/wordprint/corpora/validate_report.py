@@ -74,16 +74,21 @@ def _problem_rows(problems: Problems) -> list[dict[str, Any]]:
     ]
 
 
-def _distribution(values: Sequence[float]) -> dict[str, Any] | None:
-    """Extremes, mean, percentiles and a histogram; None without values."""
-    if not len(values):
+def _distribution(tally: Mapping[float, int]) -> dict[str, Any] | None:
+    """Extremes, mean, percentiles and a histogram of values that occur so many times; None without values."""
+    if not tally:
         return None
-    data = np.asarray(values, dtype=np.float64)
-    p05, median, p95 = np.percentile(data, (5, 50, 95))
+    data, times = (np.array(column, np.float64) for column in zip(*sorted(tally.items()), strict=True))
+    before = np.cumsum(times)
+    places = np.array([0.05, 0.5, 0.95]) * (before[-1] - 1)  # of the percentiles in the sorted values, between two of them
+    lower, upper = (data[np.searchsorted(before, place, side="right")] for place in (np.floor(places), np.ceil(places)))
+    p05, median, p95 = lower + (upper - lower) * (places % 1)
+    lowest, highest, mean = data[0], data[-1], np.average(data, weights=times)
     # the longest of a hundred thousand utterances must not squeeze the others into one bar: the last bar holds the tail
-    counts, edges = np.histogram(data, bins=BINS, range=(data.min(), max(min(data.max(), 4 * p95 - 3 * median), data.min())))
-    counts[-1] += np.count_nonzero(data > edges[-1])
-    figures = {"min": data.min(), "p05": p05, "median": median, "mean": data.mean(), "p95": p95, "max": data.max()}
+    bins = np.histogram(data, BINS, (lowest, max(min(highest, 4 * p95 - 3 * median), lowest)), weights=times)
+    counts, edges = bins[0].astype(np.int64), bins[1]
+    counts[-1] += int(times[data > edges[-1]].sum())
+    figures = {"min": lowest, "p05": p05, "median": median, "mean": mean, "p95": p95, "max": highest}
     return {
         **{name: round(float(value), 4) for name, value in figures.items()},
         "histogram": {"edges": [round(float(edge), 5) for edge in edges], "counts": counts.tolist()},
