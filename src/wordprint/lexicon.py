@@ -42,10 +42,10 @@ class Lexicon:
         return cls.read(get_model_path("en-us/cmudict-en-us.dict"))
 
     @classmethod
-    def read(cls, path: str | Path) -> Lexicon:
+    def read(cls, path: str | Path, *, stress: bool = False) -> Lexicon:
         """A dictionary file: one word a line, tabs or spaces, then (optional probabilities and) phones.
 
-        Stress marks (`AH0`), variant suffixes (`your(2)`), comments (`;;;`, `#`) and entries that are no words
+        Stress marks (`AH0`, kept with `stress`), variant suffixes (`your(2)`), comments (`;;;`, `#`) and entries that are no words
         (`<unk>`, `[noise]`) go; so do empty pronunciations, which crash pocketsphinx. Raises InputError for a missing
         file and for one without any pronunciation.
         """
@@ -53,7 +53,7 @@ class Lexicon:
         if not path.is_file():
             raise InputError(f"{path} does not exist", expected="a pronunciation dictionary")
         lexicon = cls.__new__(cls)
-        lexicon._entries = _parse(_decode(path).splitlines())
+        lexicon._entries = _parse(_decode(path).splitlines(), stress)
         if not lexicon._entries:
             raise InputError(f"{path} holds no pronunciations", expected="lines of a word and its phones, such as 'tree T R IY'")
         return lexicon
@@ -84,7 +84,7 @@ def _decode(path: Path) -> str:
         return data.decode("latin-1")  # the CMU dictionary 0.7b, the one file of its kind still in it
 
 
-def _parse(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _parse(lines: Iterable[str], stress: bool) -> dict[str, tuple[str, ...]]:
     entries: dict[str, tuple[str, ...]] = {}
     for line in lines:
         if line.startswith((";;;", "##")):
@@ -93,15 +93,15 @@ def _parse(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if not fields or fields[0][0] in "<[":
             continue
         word = strip_variant(fields[0]).lower().replace("’", "'")
-        phones = _phones(fields[1:])
+        phones = _phones(fields[1:], stress)
         if phones and phones not in entries.get(word, ()):
             entries[word] = (*entries.get(word, ()), phones)
     return entries
 
 
-def _phones(fields: list[str]) -> str:
-    """Phones without the probability columns before them and without stress marks."""
+def _phones(fields: list[str], stress: bool) -> str:
+    """Phones without the probability columns before them and, unless `stress`, without stress marks."""
     start = 0
     while start < len(fields) and _NUMBER.fullmatch(fields[start]):
         start += 1
-    return " ".join(phone[:-1] if _STRESSED.fullmatch(phone) else phone for phone in fields[start:])
+    return " ".join(phone[:-1] if not stress and _STRESSED.fullmatch(phone) else phone for phone in fields[start:])

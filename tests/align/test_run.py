@@ -155,7 +155,7 @@ def test_an_aligner_of_ones_own(manifest: Path, corpus: list[Speech], tmp_path: 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (AlignConfig(aligner="kaldi"), "expected pocketsphinx, textgrid, or 'package.module:Class'"),
+        (AlignConfig(aligner="kaldi"), "expected pocketsphinx, textgrid, lhotse, mfa, or 'package.module:Class'"),
         (AlignConfig(aligner="no_such_package:Aligner"), "can't be loaded"),
         (AlignConfig(aligner="wordprint.align.base:Missing"), "can't be loaded"),
         (AlignConfig(aligner="os:path"), "'os:path' is a module"),

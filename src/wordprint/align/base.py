@@ -15,19 +15,25 @@ An aligner of your own is a class with two methods, named on the command line as
 from __future__ import annotations
 
 import importlib
-from typing import Protocol
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.cluster import Cluster
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError
 from wordprint.records import Alignment, Utterance
+from wordprint.stage import StageRun
 from wordprint.text import normalise, unknown_characters
 
 ALIGNERS = {
     "pocketsphinx": "wordprint.align.pocketsphinx:PocketsphinxAligner",
     "textgrid": "wordprint.align.existing:TextGridAligner",
+    "lhotse": "wordprint.align.lhotse:LhotseAligner",
+    "mfa": "wordprint.align.mfa.aligner:MfaAligner",
 }
 """Aligners by name; a module is loaded when its aligner is asked for."""
 
@@ -50,7 +56,26 @@ class Aligner(Protocol):
         """
 
 
-def load_aligner(config: AlignConfig) -> Aligner:
+@runtime_checkable
+class CorpusAligner(Protocol):
+    """An aligner that wants the whole corpus: it is called once instead, and has the stage run its own shards."""
+
+    details: dict[str, Any]
+    """Goes into the receipt; read after the last result."""
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """Files and folders, by option, that results depend on besides lexicon and TextGrids."""
+
+    def align_corpus(self, stage: StageRun, manifest: Path, workers: int | Cluster) -> Iterator[dict[str, Any]]:
+        """For each utterance in the manifest's order what `results.aligned` or `results.dropped` returns.
+
+        It finds by itself what is wrong with the program or the models that it needs, before it writes anything, and
+        raises a WordprintError. Memory must not grow with the number of utterances.
+        """
+
+
+def load_aligner(config: AlignConfig) -> Aligner | CorpusAligner:
     """The aligner that `config` names; raises ConfigError for an unknown name or options that contradict each other."""
     _check_options(config)
     module, separator, name = ALIGNERS.get(config.aligner, config.aligner).partition(":")
@@ -65,7 +90,15 @@ def load_aligner(config: AlignConfig) -> Aligner:
         raise ConfigError(f"aligner '{config.aligner}' can't be loaded ({error})", remedy=remedy) from error
     if not callable(cls):
         raise ConfigError(f"aligner '{config.aligner}' is a {type(cls).__name__}", expected="'package.module:Class' of your own")
-    aligner: Aligner = cls(config)
+    aligner: Aligner | CorpusAligner = cls(config)
+    return aligner
+
+
+def load_single(config: AlignConfig) -> Aligner:
+    """Like `load_aligner`, for work on utterances one by one; raises ConfigError for an aligner of whole corpora."""
+    aligner = load_aligner(config)
+    if isinstance(aligner, CorpusAligner):
+        raise ConfigError(f"aligner '{config.aligner}' aligns whole corpora", expected="one for single utterances: pocketsphinx")
     return aligner
 
 
@@ -91,5 +124,9 @@ def _check_options(config: AlignConfig) -> None:
         raise ConfigError("aligner 'textgrid' has no folder", remedy="name the folder of TextGrids with --textgrids FOLDER")
     if config.aligner == "pocketsphinx" and config.textgrids is not None:
         raise ConfigError("textgrids is set but aligner is 'pocketsphinx'", remedy="add --aligner textgrid, or leave textgrids out")
+    if config.aligner == "lhotse" and (config.lexicon or config.textgrids):
+        raise ConfigError("lexicon or textgrids is set but aligner is 'lhotse', which needs neither", remedy="leave them out")
+    if config.aligner == "mfa" and config.textgrids is not None:
+        raise ConfigError("textgrids is set but aligner is 'mfa', which makes them", remedy="leave textgrids out")
     if config.aligner == "textgrid" and config.lexicon is not None:
         raise ConfigError("lexicon is set but aligner is 'textgrid', which needs none", remedy="leave lexicon out")

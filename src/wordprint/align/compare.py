@@ -49,7 +49,7 @@ def boundary_errors(pairs: Iterable[tuple[Sequence[Interval] | None, Sequence[In
             failures += 1
             unmatched += len(true)
             continue
-        matched = _match(found, true)
+        matched = [(found[i], true[j]) for i, j in match_words(found, true)]
         unmatched += len(true) - len(matched)
         errors += [(a.start_s - b.start_s, a.end_s - b.end_s) for a, b in matched]
     if not errors:
@@ -72,6 +72,7 @@ def boundary_errors(pairs: Iterable[tuple[Sequence[Interval] | None, Sequence[In
     )
 
 
-def _match(found: Sequence[Interval], true: Sequence[Interval]) -> list[tuple[Interval, Interval]]:
+def match_words(found: Sequence[Interval], true: Sequence[Interval]) -> list[tuple[int, int]]:
+    """Places, in each of the two, of words with the same symbol, in order."""
     matcher = SequenceMatcher(None, [word.symbol for word in found], [word.symbol for word in true], autojunk=False)
-    return [(found[i + k], true[j + k]) for i, j, size in matcher.get_matching_blocks() for k in range(size)]
+    return [(i + k, j + k) for i, j, size in matcher.get_matching_blocks() for k in range(size)]

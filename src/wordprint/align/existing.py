@@ -21,7 +21,8 @@ _SLACK_S = 0.1
 
 
 class TextGridAligner:
-    """Looks up the TextGrid named after an utterance (its `utterance_id`, or its id in the corpus it came from)."""
+    """Looks up the TextGrid named after an utterance: its `utterance_id`, or its id in the corpus that it came from, which may
+    be a path (`anna/two`)."""
 
     reads_audio = False
 
@@ -40,13 +41,14 @@ class TextGridAligner:
             found = read_textgrid(path, utterance.utterance_id)
         except InputError as error:
             raise AlignmentError(error.seen, error.expected, error.remedy, error.reason) from error
-        words = _restore_unknown(_clip(path, found.words, utterance), utterance)
+        words = restore_unknown(clip(path, found.words, utterance), utterance)
         if not words:
             raise AlignmentError(f"{path} has no words", reason="empty_textgrid")
-        return replace(found, words=words, phones=_clip(path, found.phones, utterance) if self._phones else ())
+        return replace(found, words=words, phones=clip(path, found.phones, utterance) if self._phones else ())
 
     def _find(self, utterance: Utterance) -> Path:
-        names = [utterance.utterance_id, str(utterance.meta.get("source_id", utterance.utterance_id))]
+        source = str(utterance.meta.get("source_id", utterance.utterance_id))
+        names = [utterance.utterance_id, source, os.path.basename(source)]
         for name in names:
             paths = self._files.get(name, [])
             if len(paths) > 1:  # the same name in several folders: the speaker's own decides
@@ -55,11 +57,11 @@ class TextGridAligner:
                     raise AlignmentError(f"several TextGrids are named {name} in {self._folder}", reason="ambiguous_textgrid")
             if paths:
                 return self._folder / paths[0]
-        raise AlignmentError(f"no TextGrid is named {names[-1]} in {self._folder}", reason="no_textgrid")
+        raise AlignmentError(f"no TextGrid is named {source} in {self._folder}", reason="no_textgrid")
 
 
 def _find_textgrids(folder: Path) -> dict[str, list[str]]:
-    """Relative paths of the TextGrids under `folder` by name without ending; raises InputError when there are none."""
+    """Relative paths of the TextGrids under `folder`, by name and by path without ending; raises InputError for none."""
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist", expected="a folder of TextGrids")
     files: dict[str, list[str]] = {}
@@ -68,13 +70,16 @@ def _find_textgrids(folder: Path) -> dict[str, list[str]]:
         for name in sorted(names):
             stem, ending = os.path.splitext(name)
             if ending.lower() == ".textgrid" and not name.startswith("."):
-                files.setdefault(stem, []).append(os.path.relpath(os.path.join(root, name), folder))
+                path = os.path.relpath(os.path.join(root, name), folder)
+                for key in {stem, os.path.splitext(path)[0]}:
+                    files.setdefault(key, []).append(path)
     if not files:
         raise InputError(f"{folder} holds no TextGrids", expected="files that end in .TextGrid")
     return files
 
 
-def _clip(path: Path, intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
+def clip(path: Path | str, intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
+    """Intervals, read from `path`, cut at the end of the utterance; raises AlignmentError where they are another utterance's."""
     end_s = utterance.duration_s
     if intervals and intervals[-1].end_s > end_s + _SLACK_S:
         raise AlignmentError(
@@ -83,7 +88,7 @@ def _clip(path: Path, intervals: tuple[Interval, ...], utterance: Utterance) -> 
     return tuple(replace(interval, end_s=min(interval.end_s, end_s)) for interval in intervals if interval.start_s < end_s)
 
 
-def _restore_unknown(words: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
+def restore_unknown(words: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
     """Words as `normalise` writes them; `<unk>` becomes the transcript's word where all others agree with it."""
     symbols = [_symbol(word.symbol, utterance.language) for word in words]
     transcript = normalise(utterance.transcript, utterance.language)

@@ -1,0 +1,1 @@
+"""Aligning with the Montreal Forced Aligner: shards by speaker, one run of MFA each."""

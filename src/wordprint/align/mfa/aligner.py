@@ -1,0 +1,114 @@
+"""The aligner `mfa`: a whole corpus at once, since MFA starts in seconds and adapts to speakers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from wordprint.align.mfa.plan import Plan, in_order
+from wordprint.align.mfa.shard import MODEL, Setup, align_shards
+from wordprint.align.mfa.training import TRAIN_LOG, trained_model
+from wordprint.align.results import TEXTGRIDS
+from wordprint.cluster import Cluster
+from wordprint.config import AlignConfig
+from wordprint.errors import ConfigError
+from wordprint.manifest import read_utterances
+from wordprint.mfa.models import acoustic_name, dictionary_name, model_file, require_model
+from wordprint.mfa.program import START_LIMIT_S, MfaError, mfa_version, split_command
+from wordprint.mfa.work import LOGS, WORK
+from wordprint.stage import PARTS, StageRun
+
+
+class MfaAligner:
+    """Runs the user's MFA 3 on shards of speakers; see docs/mfa.md."""
+
+    def __init__(self, config: AlignConfig) -> None:
+        _check(config)
+        self._config = config
+        self.details: dict[str, Any] = {}
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """Files whose contents the result depends on."""
+        named = {"dictionary": self._config.mfa_dictionary, "acoustic": self._config.mfa_acoustic}
+        files = {key: model_file(name) for key, name in named.items() if name}
+        return {key: path for key, path in files.items() if path}
+
+    def align_corpus(self, stage: StageRun, manifest: Path, workers: int | Cluster) -> Iterator[dict[str, Any]]:
+        """Results in the manifest's order. Raises MfaError where no run could succeed: MFA or a model missing, …"""
+        config, command = self._config, split_command(self._config.mfa_command)
+        version = mfa_version(command, START_LIMIT_S)
+        with Plan(read_utterances(manifest), 3600 * config.mfa_shard_hours) as plan:
+            setup = self._setup(command, plan, stage)
+            shutil.rmtree(setup.output / WORK, ignore_errors=True)  # of a run that was killed
+            try:
+                if config.mfa_train:
+                    setup = replace(setup, acoustic=str(trained_model(plan, setup, stage.progress)))
+                lexicon = setup.pronunciations()
+                self.details = {
+                    "g2p": lexicon.g2p_name if lexicon else None,
+                    "mfa": {
+                        "version": version,
+                        "dictionary": Path(setup.dictionary).name,
+                        "acoustic": Path(setup.acoustic).name,
+                        "shards": plan.shard_count,
+                    },
+                }
+                results = stage.map_shards(
+                    "align", plan.shards(), partial(align_shards, setup=setup), shard_size=1, workers=workers,
+                    total=plan.shard_count, unit="shards",
+                )  # fmt: skip
+                yield from in_order(results)
+            except MfaError:
+                _leave_nothing(stage.output)
+                raise
+            finally:
+                shutil.rmtree(setup.output / WORK, ignore_errors=True)
+
+    def _setup(self, command: tuple[str, ...], plan: Plan, stage: StageRun) -> Setup:
+        """Choose dictionary and model, and make sure that MFA has them."""
+        config, names = self._config, {}
+        if config.lexicon is None:
+            names["dictionary"] = dictionary_name(plan.languages, config.mfa_dictionary)
+        if not config.mfa_train:
+            names["acoustic"] = acoustic_name(plan.languages, config.mfa_acoustic)
+        for kind, name in names.items():
+            path = model_file(name)
+            if path is None:
+                require_model(command, kind, name, START_LIMIT_S)
+            else:
+                names[kind] = str(path)
+        return Setup(
+            command=command,
+            dictionary=names.get("dictionary", str(config.lexicon)),
+            acoustic=names.get("acoustic", ""),
+            output=stage.output.resolve(),
+            config=replace(config, lexicon=config.lexicon and config.lexicon.resolve()),
+            lexicon_digest=stage.inputs.get("lexicon", ""),
+        )
+
+
+def _leave_nothing(output: Path) -> None:
+    """Remove what there is when no shard was finished: then the command can be mended and run again with other options.
+
+    That of a training stays: it took hours.
+    """
+    if not (output / LOGS / TRAIN_LOG).exists() and not any((output / PARTS).glob("*.jsonl")):
+        for folder in (output / MODEL.parent, output / TEXTGRIDS):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check(config: AlignConfig) -> None:
+    """Raise ConfigError for options that contradict each other or are out of range."""
+    for name in ("mfa_shard_hours", "mfa_time_limit_h", "mfa_train_hours", "mfa_train_jobs"):
+        if getattr(config, name) <= 0:
+            raise ConfigError(f"{name} is {getattr(config, name)}", expected="a number above 0")
+    if config.lexicon and config.mfa_dictionary:
+        raise ConfigError("both lexicon and mfa_dictionary are set", expected="one of them")
+    if config.mfa_train and config.mfa_acoustic:
+        raise ConfigError("both mfa_train and mfa_acoustic are set", expected="one of them")
+    split_command(config.mfa_command)
