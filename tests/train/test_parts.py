@@ -4,8 +4,10 @@ import dataclasses
 import json
 import math
 import time
+from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -132,6 +134,18 @@ def test_spelling_takes_phones_and_else_letters(training):
     assert spelling.symbols == ["A", "E", "I", "O", "U"]
     assert spelling.lengths.tolist() == [3] * len(training.words)
     assert Spelling([list("ab"), ["B"]]).symbols == ["B", "a", "b"]
+
+
+def test_spelling_is_what_is_said_most_often(training, monkeypatch):
+    """Against a plain count; of two that are said equally often, the first in the alphabet."""
+    said = np.random.default_rng(0).choice(["", "B", "A", "A B", "C"], len(training.dataset))
+    phones = pa.array(said).dictionary_encode()
+    monkeypatch.setattr(training.dataset, "encoded", lambda name: (phones.indices.to_numpy(), phones.dictionary))
+    usual = []
+    for number, word in enumerate(training.words):
+        counts = Counter(text for text in said[training.indices[training.labels == number]].tolist() if text)
+        usual.append(max(sorted(counts), key=counts.__getitem__).split() if counts else list(word))
+    assert torch.equal(training.spelling().codes, Spelling(usual).codes)
 
 
 def _slower_when_even(step):

@@ -239,6 +239,11 @@ def test_rows_flow_over_several_segment_shards(corpus_folder, dataset, tmp_path,
     assert rows(several) == rows(dataset)
     assert several.column("words").tolist() == dataset.column("words").tolist()
     assert several.segments.to_pandas()["words"].tolist() == dataset.column("words").tolist()
+    chosen = np.random.default_rng(0).integers(-len(dataset), len(dataset), 99)
+    for name in ("shard", "row", "n_words", "end_sample"):
+        assert several.at(name, chosen).tolist() == several.column(name)[chosen].tolist() == dataset.at(name, chosen).tolist()
+    codes, phones = several.encoded("phones")
+    assert phones.take(codes).to_pylist() == dataset.column("phones").tolist()
 
 
 def test_done_twice_does_nothing_and_goes_on_where_it_stopped(corpus_folder, dataset, tmp_path):

@@ -110,7 +110,10 @@ def test_a_speaker_on_two_sides_is_named(dataset, tmp_path):
         check_leaks(altered(dataset, tmp_path / "leak", "split", {index: "validation"}))
 
 
-def test_a_context_that_shows_another_side_is_found(dataset, tmp_path):
+@pytest.mark.parametrize("at_once", [1_000_000, 20])
+def test_a_context_that_shows_another_side_is_found(dataset, tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr("wordprint.words.split._SEGMENTS_AT_ONCE", at_once)
+    check_leaks(dataset)
     ends = dataset.column("context_end_sample")
     train = dataset.select("train")
     index = int(next(i for i in train if ends[i] < 2.6 * 16_000 - 6000))

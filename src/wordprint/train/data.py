@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -34,6 +33,8 @@ class Batch(SimpleNamespace):
 
     waveforms: Tensor
     """(B, N) full scale ±1."""
+    segments: Tensor
+    """(B,) where they stand in the dataset."""
     labels: Tensor
     """(B,) word types."""
     spans: Tensor
@@ -61,20 +62,25 @@ class TrainingWords:
         if not len(self.indices):
             raise DatasetError("no segment is on the training side", remedy="use more data, or smaller validation and test shares")
         codes, types = dataset.codes("words")
-        used, self.labels = np.unique(codes[self.indices], return_inverse=True)
-        self.words = [types[code] for code in used]
-        speakers = dataset.codes("speaker")[0][self.indices]
-        self.speakers = sorted({dataset.speakers[code] for code in np.unique(speakers)})
+        self.labels, self.words = _renumbered(codes[self.indices], types)
+        """Word type of each training segment (n,), and their names."""
+        codes, names = dataset.codes("speaker")
+        speakers, heard = _renumbered(codes[self.indices], names)
+        self.speakers = sorted(heard)
         self.sampler = WordSampler(self.labels, speakers, config.words_per_batch, config.tokens_per_word)
         self.window_samples = round(config.window_s * SAMPLE_RATE)
 
     def spelling(self) -> Spelling:
         """The phones of each word type as it is said most often; its letters where no phones are known."""
-        said: list[Counter[str]] = [Counter() for _ in self.words]
-        for label, phones in zip(self.labels.tolist(), self.dataset.column("phones")[self.indices], strict=True):
-            if phones:
-                said[label][phones] += 1
-        usual = (max(sorted(counts), key=counts.__getitem__) if counts else "" for counts in said)
+        codes, names = self.dataset.encoded("phones")
+        texts = [text or "" for text in names.to_pylist()]
+        ranks = np.empty(len(texts), np.int64)
+        ranks[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
+        pairs, counts = np.unique(self.labels * np.int64(len(texts)) + codes[self.indices], return_counts=True)
+        labels, said = np.divmod(pairs, len(texts))
+        usual = [""] * len(self.words)
+        for place in np.lexsort((-ranks[said], counts)).tolist():  # the last that is written is the most frequent
+            usual[labels[place]] = texts[said[place]] or usual[labels[place]]
         return Spelling([phones.split() or list(word.replace(" ", "")) for phones, word in zip(usual, self.words, strict=True)])
 
     def batch(self, step: int, process: int = 0) -> Batch:
@@ -88,7 +94,8 @@ class TrainingWords:
         waveforms = augment.add_noise(waveforms, choices.noises, self.sounds.noises)
         return Batch(
             waveforms=waveforms.clamp(-1, 1),
-            labels=torch.from_numpy(self.labels[picked]),
+            segments=torch.from_numpy(self.indices[picked]),
+            labels=torch.from_numpy(self.labels[picked].astype(np.int64)),
             spans=spans,
             time_masks=torch.from_numpy(choices.time_masks),
             band_masks=torch.from_numpy(choices.band_masks),
@@ -98,8 +105,8 @@ class TrainingWords:
     def _cut(self, indices: NDArray[np.int64], choices: augment.Draw) -> tuple[Tensor, Tensor]:
         """Windows (B, N) that hold the words at their new speed, with real context or silence around, and the words' spans."""
         dataset, window = self.dataset, self.window_samples
-        start = dataset.column("start_sample")[indices].astype(np.int64)
-        lasting = (dataset.column("end_sample")[indices] - start) * choices.speed
+        start = dataset.at("start_sample", indices).astype(np.int64)
+        lasting = (dataset.at("end_sample", indices) - start) * choices.speed
         offset = (window - lasting) * np.where(lasting < window, choices.position, 0.5)
         first = np.rint(start - offset / choices.speed).astype(np.int64)
         read = int(np.ceil(window * self.config.max_speed_change)) + 2
@@ -110,6 +117,14 @@ class TrainingWords:
         waveforms = augment.fade(waveforms, torch.from_numpy(low - first) * speed, torch.from_numpy(high - first) * speed)
         spans = np.stack([offset, offset + lasting], axis=1) / window
         return waveforms, torch.from_numpy(spans.astype(np.float32))
+
+
+def _renumbered(codes: NDArray[np.int32], names: list[str]) -> tuple[NDArray[np.int32], list[str]]:
+    """Codes into just the names that occur, in the same order."""
+    used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    numbers = np.zeros(len(names), np.int32)
+    numbers[used] = np.arange(len(used))
+    return numbers[codes], [names[code] for code in used.tolist()]
 
 
 def prefetch(make: Callable[[int], Batch], steps: range, threads: int = 1) -> Iterator[tuple[Batch, float]]:

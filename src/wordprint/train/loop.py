@@ -7,10 +7,10 @@ bit for bit).
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 from lightning_fabric import Fabric
 
 from wordprint.audio import SAMPLE_RATE
@@ -66,7 +66,8 @@ def _train(stage: StageRun, fabric: Fabric, words: str | Path, config: TrainConf
     fit = _prepare(fabric, words, stage.output, config, stage.progress)
     details = fit.run()
     dataset, trained = fit.words.dataset, fit.words
-    for split, count in sorted(Counter(dataset.column("split")).items()):
+    codes, splits = dataset.codes("split")
+    for split, count in sorted(zip(splits, np.bincount(codes).tolist(), strict=True)):
         if split != "train":
             stage.drop_many(f"split_{split}", count)
     files = [f"{checkpoint.BEST}.safetensors", f"{checkpoint.BEST}.json", f"{checkpoint.LAST}.safetensors"]

@@ -87,12 +87,10 @@ def _place_among_equals(codes: NDArray[np.int32]) -> NDArray[np.int64]:
 def _unseen_words(dataset: WordDataset) -> NDArray[np.int64]:
     """Segments of validation words by speakers who are on the training or the validation side."""
     shares = dataset.metadata["config"]
-    sides = {
-        "words": np.array([_side(text.split(" "), "word", shares) for text in dataset.words]),
-        "speaker": np.array([_side([name], "speaker", shares) for name in dataset.speakers]),
-    }
-    words, speakers = (names[dataset.codes(column)[0]] for column, names in sides.items())
-    return np.flatnonzero((words == "validation") & np.isin(speakers, ["train", "validation"]))
+    (words, types), (speakers, names) = dataset.codes("words"), dataset.codes("speaker")
+    wanted = np.array([_side(text.split(" "), "word", shares) == "validation" for text in types])
+    heard = np.array([_side([name], "speaker", shares) in ("train", "validation") for name in names])
+    return np.flatnonzero(wanted[words] & heard[speakers])
 
 
 def _side(names: list[str], kind: str, shares: dict[str, float]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from itertools import islice
 from operator import attrgetter
@@ -20,15 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.audio import SAMPLE_RATE, read_audio, to_int16
+from wordprint.cluster import Cluster
 from wordprint.config import WordsConfig
+from wordprint.drops import NAMED_PER_REASON
 from wordprint.errors import DatasetError, InputError, WordprintError
 from wordprint.manifest import ALIGNMENTS, read_jsonl, resolve
 from wordprint.progress import Progress
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.stage import NAMED_PER_REASON, Receipt, StageRun, open_stage
+from wordprint.stage import Receipt, StageRun, open_stage
 from wordprint.words.counts import hash64, mix
-from wordprint.words.cut import Rules, Segment, cut
-from wordprint.words.filters import candidates_path, drop_table, dropped_counts, write_segments
+from wordprint.words.cut import LISTED, Rules, Segment, cut
+from wordprint.words.filters import candidates_path, drop_table, write_segments
+from wordprint.words.gates import gate_inputs, marks_of, with_gates
+from wordprint.words.listed import Listed
 from wordprint.words.store import arrow, audio_batches, audio_name, audio_schema, candidate_schema, write_table
 
 Loaded = tuple[NDArray[np.int16], Alignment]
@@ -43,7 +47,7 @@ def words(
     output: str | Path,
     config: WordsConfig = WordsConfig(),
     *,
-    workers: int = 1,
+    workers: int | Cluster = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Receipt:
@@ -57,8 +61,13 @@ def words(
     if (manifest.parent / "textgrids").is_dir():
         inputs["textgrids"] = manifest.parent / "textgrids"
     rules = Rules.from_config(config)
+    inputs |= gate_inputs(manifest.parent, config)
     with open_stage("words", output, config, inputs, overwrite=overwrite, progress=progress) as stage:
-        return stage.receipt or build(stage, partial(_aligned, manifest), partial(load_aligned, manifest.parent), rules, workers)
+        if stage.receipt:
+            return stage.receipt
+        listed = Listed.read(config.drop)
+        records, load = partial(listed.mark, partial(aligned_records, manifest)), partial(load_aligned, manifest.parent)
+        return build(stage, records, load, with_gates(stage, rules, manifest.parent), workers, listed=listed)
 
 
 def build(
@@ -66,13 +75,15 @@ def build(
     records: Callable[[], Iterable[dict[str, Any]]],
     load: Load,
     rules: Rules,
-    workers: int = 1,
+    workers: int | Cluster = 1,
     *,
     for_training: bool = True,
+    listed: Listed | None = None,
 ) -> Receipt:
     """Both passes over `records` (called twice: to find the shards, to read them); `load` is sent to the workers.
 
-    `for_training` raises DatasetError where nothing could be learnt from the dataset.
+    `for_training` raises DatasetError where nothing could be learnt from the dataset. What `records` has marked as `listed`
+    is dropped.
     """
     arrow()
     sizes = list(_shard_sizes(records(), rules.config.shard_hours))
@@ -86,11 +97,14 @@ def build(
             stage.drop_many(reason, shard["dropped"][reason], names)
         shards.append(shard)
     if for_training:
-        _require_variety(shards, dropped_counts(stage))
-    return write_segments(stage, shards, rules, sum(sizes), for_training)
+        _require_variety(shards, stage.dropped.counts)
+    gates = {} if rules.min_goodness is None else {"min_goodness": rules.min_goodness}
+    if listed:
+        gates |= listed.report(stage, sum(shard["listed"] for shard in shards))
+    return write_segments(stage, shards, rules, sum(sizes), for_training, gates)
 
 
-def _aligned(manifest: Path) -> Iterator[dict[str, Any]]:
+def aligned_records(manifest: Path) -> Iterator[dict[str, Any]]:
     """Lines of alignments.jsonl, checked."""
     for number, record in enumerate(read_jsonl(manifest), start=1):
         if missing := [name for name in _NEEDED if name not in record]:
@@ -99,7 +113,13 @@ def _aligned(manifest: Path) -> Iterator[dict[str, Any]]:
 
 
 def load_aligned(folder: Path, record: dict[str, Any]) -> Loaded:
-    """A line of alignments.jsonl: its stretch of the recording, and its TextGrid with the goodness of each word."""
+    """A line of alignments.jsonl: its stretch of the recording, and its alignment."""
+    alignment, utterance = read_alignment(folder, record), Utterance.from_json(record)
+    return to_int16(read_audio(utterance.audio, utterance.start_s, utterance.end_s)), alignment
+
+
+def read_alignment(folder: Path, record: dict[str, Any]) -> Alignment:
+    """The TextGrid of a line of alignments.jsonl, with the goodness of each word."""
     from wordprint.textgrid import read_textgrid
 
     alignment = read_textgrid(folder / record["textgrid"], record["utterance_id"])
@@ -107,9 +127,8 @@ def load_aligned(folder: Path, record: dict[str, Any]) -> Loaded:
     if len(goodness) == len(alignment.words):  # else a person has added or removed words: their goodness is unknown
         scored = zip(alignment.words, goodness, strict=True)
         intervals = tuple(Interval(word.symbol, word.start_s, word.end_s, value) for word, value in scored)
-        alignment = Alignment(alignment.utterance_id, intervals, alignment.phones, alignment.goodness)
-    utterance = Utterance.from_json(record)
-    return to_int16(read_audio(utterance.audio, utterance.start_s, utterance.end_s)), alignment
+        return replace(alignment, words=intervals)
+    return alignment
 
 
 def load_recording(record: dict[str, Any]) -> Loaded:
@@ -157,6 +176,7 @@ def _cut_shard(number: int, records: list[dict[str, Any]], output: Path, load: L
         "shard": number,
         "rows": rows,
         "samples": shard.samples,
+        "listed": shard.listed,
         "dropped": dict(sorted(shard.dropped.items())),
         "examples": dict(sorted(shard.examples.items())),
         "unusable": shard.unusable,
@@ -176,7 +196,7 @@ class _Shard:
         self.dropped: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self.unusable: list[dict[str, str]] = []
-        self.samples = 0
+        self.samples = self.listed = 0
 
     def cut_all(self, records: Iterable[dict[str, Any]], load: Load) -> Iterator[tuple[dict[str, Any], NDArray[np.int16]]]:
         """The utterances that have candidates, with their audio."""
@@ -187,7 +207,9 @@ class _Shard:
             except WordprintError as error:
                 self.unusable.append({"item": record["utterance_id"], "reason": error.reason, "detail": str(error)})
                 continue
-            result = cut(alignment, record["speaker"], len(samples), self.rules)
+            marks = marks_of(record, alignment, self.rules)
+            result = cut(alignment, record["speaker"], len(samples), self.rules, marks)
+            self.listed += result.dropped[LISTED] if marks.listed else 0
             self.dropped.update(result.dropped)
             for reason, names in result.examples.items():
                 named = self.examples.setdefault(reason, [])

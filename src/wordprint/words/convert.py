@@ -1,4 +1,4 @@
-"""Word datasets to and from word folders (the Speech Commands layout), and to and from Hugging Face `datasets`."""
+"""Word datasets to and from word folders (the Speech Commands layout) and Hugging Face `datasets`; alignments to Lhotse."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from wordprint.words.build import build, load_recording
 from wordprint.words.cut import Rules
 from wordprint.words.dataset import WordDataset, is_word_dataset
 from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER, WordFolder, safe_name, word_folder_name
+from wordprint.words.lhotse import write_lhotse
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class FolderOptions:
 def convert(
     source: str | Path,
     output: str | Path,
-    to: Literal["folders", "datasets", "words"] = "folders",
+    to: Literal["folders", "datasets", "words", "lhotse"] = "folders",
     *,
     workers: int = 1,
     overwrite: bool = False,
@@ -39,6 +40,7 @@ def convert(
 ) -> Receipt:
     """Turn a word dataset into word `folders` or a saved Hugging Face dataset (`datasets`), either into a word dataset (`words`).
 
+    `lhotse` turns the folder that `align` wrote into manifests of recordings, supervisions and cuts.
     Raises InputError or ConfigError for a source of another kind, OutputConflictError for an output folder in use.
     """
 
@@ -46,8 +48,10 @@ def convert(
         return write_folders(WordDataset(source), output, overwrite=overwrite, progress=progress)
     if to == "datasets":
         return hub.write_datasets(WordDataset(source), output, overwrite=overwrite, progress=progress)
+    if to == "lhotse":
+        return write_lhotse(source, output, workers=workers, overwrite=overwrite, progress=progress)
     if to != "words":
-        raise ConfigError(f"can't convert to '{to}'", expected="folders, datasets or words")
+        raise ConfigError(f"can't convert to '{to}'", expected="folders, datasets, words or lhotse")
     if is_word_dataset(source):
         raise ConfigError(f"{source} is a word dataset already", expected="word folders or a saved Hugging Face dataset")
     if hub.is_datasets_folder(source):

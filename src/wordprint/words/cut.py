@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,12 +15,15 @@ from wordprint.config import WordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Alignment, Interval
 from wordprint.text import plain_words
+from wordprint.words.agreement import Agreement
 from wordprint.words.folders import folder_word
 from wordprint.words.split import HELD_OUT, common_side, side
 
 NOT_WORDS = frozenset({"spn", "sil", "sp", "nsn"})
 """Names that aligners give to noise and pauses; so are symbols in brackets (`<unk>`, `[noise]`)."""
 _BETWEEN_WORDS = re.compile(r"[\s\u002d\u2010-\u2015]+")  # spaces, hyphens and dashes
+LISTED = "listed"
+"""Reason of what the user's own lists drop."""
 OVERHANG_S = 0.05
 """How far an alignment may reach beyond the end of the audio (one frame of rounding, and padding of lossy formats)."""
 
@@ -31,6 +35,9 @@ class Rules:
     config: WordsConfig
     excluded: frozenset[str]
     """As `plain_words` writes them."""
+    min_goodness: float | None = None
+    """The option, or what was calibrated where it says so."""
+    agreement: Agreement | None = None
 
     @classmethod
     def from_config(cls, config: WordsConfig) -> Rules:
@@ -41,6 +48,11 @@ class Rules:
                 raise ConfigError(f"{name} is {value}", expected="more than 0")
         if config.min_duration_s >= config.max_duration_s:
             raise ConfigError(f"min_duration_s {config.min_duration_s} is not less than max_duration_s {config.max_duration_s}")
+        if (config.require_agreement is None) != (config.second_alignments is None):
+            missing = "require_agreement" if config.require_agreement is None else "second_alignments"
+            raise ConfigError(f"{missing} is not set", remedy="give both, --second-alignments FOLDER and --require-agreement MS")
+        if config.require_agreement is not None and config.require_agreement < 0:
+            raise ConfigError(f"require_agreement is {config.require_agreement:g}", expected="0 ms or more")
         for kind in ("speakers", "words"):
             shares = [getattr(config, f"{name}_{kind}") for name in ("validation", "test")]
             if min(shares) < 0 or sum(shares) >= 1:
@@ -51,7 +63,7 @@ class Rules:
         excluded = {part for word in config.exclude_words for part in plain_words(word)}
         for path in config.exclude_words_from:
             excluded |= excluded_words(path)
-        return cls(config, frozenset(excluded))
+        return cls(config, frozenset(excluded), None if isinstance(config.min_goodness, str) else config.min_goodness)
 
     def side(self, name: str, kind: str) -> str:
         """Side of a speaker or word."""
@@ -104,6 +116,18 @@ class Segment:
     split: str
 
 
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Reasons, besides the rules, to leave something of an utterance out; empty strings for none."""
+
+    utterance: str = ""
+    """Of all of its segments."""
+    words: Sequence[str] = ()
+    """Of each interval of its alignment; no entries for none."""
+    listed: frozenset[tuple[int, int]] = frozenset()
+    """First samples of the segments that a list drops, and the ones after their last."""
+
+
 @dataclass
 class Cut:
     """Segments of an utterance, and what was left out: counts by reason, and a few of them by name."""
@@ -120,18 +144,20 @@ class _Word:
     end: int
     goodness: float | None
     phones: str
+    doubt: str
+    """Its entry in `Marks.words`."""
     side: str
     """train, validation, test; held_out for an interval of words of several; "excluded" for a word that must not be
     heard; "" for what is no word."""
 
 
-def cut(alignment: Alignment, speaker: str, n_samples: int, rules: Rules) -> Cut:
-    """Every word, and every phrase without a long pause inside, that the rules let through.
+def cut(alignment: Alignment, speaker: str, n_samples: int, rules: Rules, marks: Marks = Marks()) -> Cut:
+    """Every word, and every phrase without a long pause inside, that the rules and marks let through.
 
     Context reaches to the nearest word on either side that is excluded or on another side of the split, else to the
     end of the audio. A phrase is as good as its worst word.
     """
-    words = _words(alignment, n_samples, rules)
+    words = _words(alignment, n_samples, rules, marks)
     speaker_side = rules.side(speaker, "speaker")
     before, after = _barriers(words)
     result = Cut()
@@ -140,7 +166,7 @@ def cut(alignment: Alignment, speaker: str, n_samples: int, rules: Rules) -> Cut
             if last > first and not _continues(words[last - 1], words[last], rules.config.max_pause_s):
                 break
             span = words[first : last + 1]
-            if reason := _reason(span, n_samples, rules):
+            if reason := _reason(span, n_samples, rules, marks):
                 result.dropped[reason] += 1
                 named = f"{alignment.utterance_id}:{span[0].start}-{span[-1].end} {_text(span)}"
                 result.examples.setdefault(reason, []).append(named)
@@ -163,10 +189,10 @@ def cut(alignment: Alignment, speaker: str, n_samples: int, rules: Rules) -> Cut
     return result
 
 
-def _words(alignment: Alignment, n_samples: int, rules: Rules) -> list[_Word]:
+def _words(alignment: Alignment, n_samples: int, rules: Rules, marks: Marks) -> list[_Word]:
     middles = [(phone.start_s + phone.end_s) / 2 for phone in alignment.phones]
     words = []
-    for interval in alignment.words:
+    for interval, doubt in zip(alignment.words, marks.words or [""] * len(alignment.words), strict=True):
         text = " ".join(_BETWEEN_WORDS.split(interval.symbol.lower())).strip()
         spoken = slice(bisect_left(middles, interval.start_s), bisect_left(middles, interval.end_s))
         start = min(round(interval.start_s * SAMPLE_RATE), n_samples)
@@ -174,7 +200,7 @@ def _words(alignment: Alignment, n_samples: int, rules: Rules) -> list[_Word]:
         if end <= n_samples + OVERHANG_S * SAMPLE_RATE:
             end = min(end, n_samples)
         phones = " ".join(phone.symbol for phone in alignment.phones[spoken])
-        words.append(_Word(text, start, end, interval.goodness, phones, _word_side(interval, text, rules)))
+        words.append(_Word(text, start, end, interval.goodness, phones, doubt, _word_side(interval, text, rules)))
     return words
 
 
@@ -200,11 +226,15 @@ def _continues(word: _Word, following: _Word, max_pause_s: float) -> bool:
     return bool(word.side and following.side) and following.start - word.end <= max_pause_s * SAMPLE_RATE
 
 
-def _reason(span: list[_Word], n_samples: int, rules: Rules) -> str:
+def _reason(span: list[_Word], n_samples: int, rules: Rules, marks: Marks) -> str:
     """Why a segment is left out, or an empty string."""
     config = rules.config
     duration_s = (span[-1].end - span[0].start) / SAMPLE_RATE
     goodness = _goodness(span)
+    if (span[0].start, span[-1].end) in marks.listed:
+        return LISTED
+    if marks.utterance:
+        return marks.utterance
     if not span[0].side:
         return "not_a_word"
     if any(word.side == "excluded" for word in span):
@@ -217,9 +247,9 @@ def _reason(span: list[_Word], n_samples: int, rules: Rules) -> str:
         return "short_segment"
     if duration_s > config.max_duration_s:
         return "long_segment"
-    if config.min_goodness is not None and goodness is not None and goodness < config.min_goodness:
+    if rules.min_goodness is not None and goodness is not None and goodness < rules.min_goodness:
         return "low_goodness"
-    return ""
+    return next((word.doubt for word in span if word.doubt), "")
 
 
 def _goodness(span: list[_Word]) -> float | None:

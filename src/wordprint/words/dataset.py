@@ -45,6 +45,7 @@ class WordDataset:
         self._row_start = np.zeros(self._first_row[-1], np.int64)
         self._row_length = np.zeros(self._first_row[-1], np.int64)
         self._columns: dict[str, NDArray[Any]] = {}
+        self._files: dict[str, list[NDArray[Any]]] = {}
         self._codes: dict[str, tuple[NDArray[np.int32], list[str]]] = {}
 
     def __reduce__(self) -> tuple[type[WordDataset], tuple[str]]:
@@ -71,9 +72,24 @@ class WordDataset:
             if arrow().types.is_dictionary(values.type):
                 codes, names = self.codes(name)
                 return np.array([*names, None], dtype=object)[codes]
-            array = values.chunk(0) if values.num_chunks == 1 else values
-            self._columns[name] = array.to_numpy(zero_copy_only=False)
+            self._columns[name] = _joined([_as_numpy(chunk) for chunk in values.chunks])
         return self._columns[name]
+
+    def at(self, name: str, indices: NDArray[np.integer]) -> NDArray[Any]:
+        """One column of whole numbers for some segments (B,), read from where it lies on disk: no copy of the column is made."""
+        if name not in self._files:
+            self._files[name] = [_as_numpy(chunk) for chunk in self.segments.column(name).chunks]
+        files = self._files[name]
+        if len(files) == 1:
+            return np.asarray(files[0][indices])
+        values = np.empty(len(indices), files[0].dtype)
+        firsts = np.cumsum([0, *map(len, files)])
+        indices = np.where(indices < 0, indices + firsts[-1], indices)
+        file_of = np.searchsorted(firsts, indices, side="right") - 1
+        for file in np.flatnonzero(np.bincount(file_of)).tolist():
+            there = np.flatnonzero(file_of == file)
+            values[there] = files[file][indices[there] - firsts[file]]
+        return values
 
     def codes(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
         """A column of names (words, speaker, utterance_id, corpus, split) as int32 codes (len,) into a list of names.
@@ -81,12 +97,17 @@ class WordDataset:
         What to work with when there are millions of segments: comparing codes costs no Python strings.
         """
         if name not in self._codes:
-            values = self.segments.column(name).unify_dictionaries()  # each file has its own
-            chunks = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in values.chunks]
-            codes = chunks[0] if len(chunks) == 1 else np.concatenate([np.empty(0, np.int32), *chunks])
-            names = values.chunk(0).dictionary.to_pylist() if chunks else []
-            self._codes[name] = (codes, names)
+            codes, names = self.encoded(name)
+            self._codes[name] = (codes, names.to_pylist())
         return self._codes[name]
+
+    def encoded(self, name: str) -> tuple[NDArray[np.int32], Any]:
+        """Like `codes`, for any column of text, with the names as a pyarrow Array; not kept."""
+        values = self.segments.column(name)
+        is_encoded = arrow().types.is_dictionary(values.type)
+        values = values.unify_dictionaries() if is_encoded else values.dictionary_encode()  # each file has its own
+        names = values.chunk(0).dictionary if values.num_chunks else arrow().array([], arrow().string())
+        return _joined([_as_numpy(chunk.indices) for chunk in values.chunks]), names
 
     @property
     def words(self) -> list[str]:
@@ -180,23 +201,23 @@ class WordDataset:
     def centred_starts(self, indices: ArrayLike, window_samples: int) -> NDArray[np.int64]:
         """Where windows that have the segments in their middle start: int64 (B,); add a random shift for training."""
         indices = np.asarray(indices, np.int64)
-        middle = (self.column("start_sample")[indices].astype(np.int64) + self.column("end_sample")[indices]) // 2
+        middle = (self.at("start_sample", indices).astype(np.int64) + self.at("end_sample", indices)) // 2
         return np.asarray(middle - window_samples // 2, np.int64)
 
     def limits(self, indices: ArrayLike, context_samples: ArrayLike | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First sample (B,) and end (B,) of the real audio that crops of these segments may show."""
         indices = np.asarray(indices, np.int64)
-        low = self.column("context_start_sample")[indices].astype(np.int64)
-        high = self.column("context_end_sample")[indices].astype(np.int64)
+        low = self.at("context_start_sample", indices).astype(np.int64)
+        high = self.at("context_end_sample", indices).astype(np.int64)
         if context_samples is not None:
             context = np.asarray(context_samples, np.int64)
-            low = np.maximum(low, self.column("start_sample")[indices] - context)
-            high = np.minimum(high, self.column("end_sample")[indices] + context)
+            low = np.maximum(low, self.at("start_sample", indices) - context)
+            high = np.minimum(high, self.at("end_sample", indices) + context)
         return low, high
 
     def _places(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Audio shard (B,) of each segment and the sample (B,) of that shard where its utterance begins."""
-        shards, rows = self.column("shard")[indices], self.column("row")[indices]
+        shards, rows = self.at("shard", indices), self.at("row", indices)
         if not self._mapped[shards].all():
             self._map(np.unique(shards))
         return shards, self._row_start[self._first_row[shards] + rows]
@@ -207,6 +228,19 @@ class WordDataset:
             rows = slice(self._first_row[shard], self._first_row[shard + 1])
             self._audio[shard], self._row_start[rows], self._row_length[rows] = audio, starts, lengths
             self._mapped[shard] = True
+
+
+def _as_numpy(array: Any) -> NDArray[Any]:
+    """An Arrow array of numbers where it lies (`to_numpy` would import pandas); of others, or where one is missing, a copy."""
+    if array.null_count or not arrow().types.is_primitive(array.type):
+        return np.asarray(array.to_numpy(zero_copy_only=False))
+    return np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype(), len(array), array.offset * array.type.byte_width)
+
+
+def _joined(files: list[NDArray[Any]]) -> NDArray[Any]:
+    if len(files) == 1:
+        return files[0]
+    return np.concatenate(files) if files else np.empty(0, np.int32)
 
 
 def _read_metadata(file: Path) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.audio import SAMPLE_RATE
+from wordprint.drops import NAMED_PER_REASON
 from wordprint.errors import DatasetError
 from wordprint.manifest import write_json
-from wordprint.stage import NAMED_PER_REASON, PARTS, Receipt, StageRun, config_to_json
+from wordprint.stage import PARTS, Receipt, StageRun, config_to_json
 from wordprint.words.counts import TokenLimit, TypeCounts
 from wordprint.words.cut import Rules
 from wordprint.words.split import common_side
@@ -42,8 +43,10 @@ def drop_table(dropped: Counter[str]) -> str:
     return f" (dropped: {', '.join(f'{count} {reason}' for reason, count in dropped.most_common())})" if dropped else ""
 
 
-def write_segments(stage: StageRun, shards: list[dict[str, Any]], rules: Rules, utterances: int, for_training: bool) -> Receipt:
-    """Filter the candidates of all shards and finish the stage."""
+def write_segments(
+    stage: StageRun, shards: list[dict[str, Any]], rules: Rules, utterances: int, for_training: bool, gates: dict[str, Any]
+) -> Receipt:
+    """Filter the candidates of all shards and finish the stage; `gates`, what the first pass kept by, goes into the receipt."""
     paths = [candidates_path(stage.output, shard["shard"]) for shard in shards]
     counts = _count(paths)
     second = _SecondPass(stage, counts, _limit(paths, counts, rules), rules)
@@ -51,7 +54,7 @@ def write_segments(stage: StageRun, shards: list[dict[str, Any]], rules: Rules, 
     second.report()
     if not second.segments:
         raise DatasetError(
-            f"none of the words and phrases is left{drop_table(dropped_counts(stage))}",
+            f"none of the words and phrases is left{drop_table(stage.dropped.counts)}",
             expected="words that several speakers say",
             remedy="loosen the filters that dropped most (min_tokens, min_speakers, min_letters, …) or add speech",
         )
@@ -68,29 +71,25 @@ def write_segments(stage: StageRun, shards: list[dict[str, Any]], rules: Rules, 
     write_json(stage.output / DATASET, dataset)
     names = [shard["name"] for shard in (*dataset["audio_shards"], *written)]
     return stage.finish(
-        total=second.segments + dropped_counts(stage).total(),
+        total=second.segments + stage.dropped.counts.total(),
         kept=second.segments,
         outputs=[*names, TYPES, DATASET],
         details={
             "utterances": {"in": utterances, "stored": sum(shard["rows"] for shard in shards), "unusable": len(stage.dropped)},
             "types": {"in": len(counts.types), "kept": types.num_rows},
             "splits": dataset["splits"],
+            **({"gates": gates} if gates else {}),
         },
     )
 
 
-def dropped_counts(stage: StageRun) -> Counter[str]:
-    """What the stage has dropped so far, by reason."""
-    return stage.dropped_counts + Counter(drop["reason"] for drop in stage.dropped)
-
-
 def _count(paths: list[Path]) -> TypeCounts:
-    counts = TypeCounts()
-    for path in paths:
-        table = map_table(path)
-        counts.add(_hashes(table, "type_hash"), _hashes(table, "speaker_hash"))
-    counts.finish()
-    return counts
+    def read() -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
+        for path in paths:
+            table = map_table(path)
+            yield _hashes(table, "type_hash"), _hashes(table, "speaker_hash")
+
+    return TypeCounts(read)
 
 
 def _limit(paths: list[Path], counts: TypeCounts, rules: Rules) -> TokenLimit:

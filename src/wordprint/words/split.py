@@ -8,7 +8,7 @@ trained on nor evaluated by default.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HELD_OUT = "held_out"
 SIDES = ("train", "validation", "test")
 _NAMED = 5
+_SEGMENTS_AT_ONCE = 1_000_000
 _REBUILD = "build the word dataset again with 'wordprint words'"
 
 
@@ -60,27 +61,38 @@ def check_leaks(dataset: WordDataset) -> None:
     _raise_if_any("words", heard & set(dataset.metadata["excluded_words"]), "both in the dataset and among its excluded words")
     word_sides = _word_sides(dataset)
     for column, kind in (("speaker", "speakers"), ("utterance_id", "recordings")):
-        present, names = _present(dataset, column), dataset.codes(column)[1]
+        codes, names = dataset.encoded(column)
+        present = _present(dataset, codes, names)
         for first, second in combinations(range(len(SIDES)), 2):
-            both = {names[code] for code in np.flatnonzero(present[first] & present[second]).tolist()}
+            both = set(names.take(np.flatnonzero(present[first] & present[second])).to_pylist())
             _raise_if_any(kind, both, f"both in {SIDES[first]} and in {SIDES[second]}")
-    _check_contexts(dataset, word_sides)
+    for rows in _groups(codes, len(names)):
+        _check_contexts(dataset, word_sides, codes[rows], rows)
 
 
-def _present(dataset: WordDataset, column: str) -> NDArray[np.bool_]:
-    """Which names of a column (codes) segments of each side have: (len(SIDES), names)."""
-    codes, names = dataset.codes(column)
+def _groups(utterances: NDArray[np.int32], count: int) -> Iterator[NDArray[np.int64]]:
+    """Segments of some utterances at a time, about _SEGMENTS_AT_ONCE; `utterances` (n,) are codes below `count`."""
+    group_of = np.cumsum(np.bincount(utterances, minlength=count)) // _SEGMENTS_AT_ONCE
+    groups = group_of.astype(np.int16)[utterances]
+    for group in np.unique(group_of).tolist():
+        yield np.flatnonzero(groups == group)
+
+
+def _present(dataset: WordDataset, codes: NDArray[np.int32], names: Sized) -> NDArray[np.bool_]:
+    """Which names of a column segments of each side have: (len(SIDES), names)."""
     split, splits = dataset.codes("split")
-    rows = np.array([SIDES.index(name) if name in SIDES else len(SIDES) for name in splits], np.int64)
-    counts = np.bincount(rows[split] * len(names) + codes, minlength=(len(SIDES) + 1) * len(names))
-    return np.asarray(counts.reshape(len(SIDES) + 1, len(names))[: len(SIDES)] > 0)
+    present = np.zeros((len(SIDES), len(names)), bool)
+    for number, name in enumerate(SIDES):
+        if name in splits:
+            present[number, codes[split == splits.index(name)]] = True
+    return present
 
 
 def _word_sides(dataset: WordDataset) -> NDArray[np.int8]:
     """Side (index into SIDES, -1 for a phrase of several) of each word type; raises where its segments say two."""
     types = dataset.words
     sides: dict[str, int] = {}
-    for number, present in enumerate(_present(dataset, "words")):
+    for number, present in enumerate(_present(dataset, *dataset.codes("words"))):
         for word in {part for code in np.flatnonzero(present).tolist() for part in types[code].split(" ")}:
             if sides.setdefault(word, number) != number:
                 _raise_if_any("words", {word}, f"both in {SIDES[sides[word]]} and in {SIDES[number]}")
@@ -92,15 +104,17 @@ def _word_sides(dataset: WordDataset) -> NDArray[np.int8]:
     return np.array([min(numbers) if len(numbers) == 1 else -1 for numbers in common], np.int8)
 
 
-def _check_contexts(dataset: WordDataset, word_sides: NDArray[np.int8]) -> None:
-    """Raise where the context of a segment shows a word whose side is another's."""
-    codes, types = dataset.codes("words")
-    split, splits = dataset.codes("split")
-    utterances = dataset.codes("utterance_id")[0].astype(np.int64) << 32
+def _check_contexts(
+    dataset: WordDataset, word_sides: NDArray[np.int8], utterances: NDArray[np.int32], rows: NDArray[np.int64]
+) -> None:
+    """Raise where the context of a segment among `rows` (n,), all those of `utterances` (n,), shows a word of another side."""
+    (codes, types), (split, splits) = dataset.codes("words"), dataset.codes("split")
+    codes, split = codes[rows], split[rows]
+    base = utterances.astype(np.int64) << 32
     start, end, low, high = (
-        utterances + dataset.column(name) for name in ("start_sample", "end_sample", "context_start_sample", "context_end_sample")
+        base + dataset.at(name, rows) for name in ("start_sample", "end_sample", "context_start_sample", "context_end_sample")
     )
-    words = np.flatnonzero(dataset.column("n_words") == 1)
+    words = np.flatnonzero(dataset.at("n_words", rows) == 1)
     words = words[np.argsort(start[words], kind="stable")]
     for number, name in enumerate(SIDES):
         if name not in splits:

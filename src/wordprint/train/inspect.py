@@ -1,0 +1,277 @@
+"""`inspect triplets`: a page of the triplets that the miner picks at a checkpoint, the hardest first.
+
+Batches, augmentation and masks are those with which training goes on from that checkpoint, and the network is in
+training mode (batch statistics): the page shows what was heard, and the distances are those that the loss sees.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_triplets_indices
+
+from wordprint.audio import SAMPLE_RATE, to_int16
+from wordprint.config import InspectTripletsConfig, TrainConfig
+from wordprint.errors import ConfigError, DatasetError, InputError
+from wordprint.html import number, render
+from wordprint.listen import Clip, Filter, Listening, Order, Row, Value
+from wordprint.manifest import write_text
+from wordprint.recipe import from_dict
+from wordprint.records import Interval
+from wordprint.stage import PARTIAL, RECEIPT, digest_input
+from wordprint.train import checkpoint
+from wordprint.train.augment import Sounds, mask_features
+from wordprint.train.data import Batch, TrainingWords
+from wordprint.train.losses import make_distance, make_miner
+from wordprint.train.network import Embedder
+from wordprint.train.objective import network_config
+from wordprint.words.dataset import WordDataset
+
+TEMPLATE = "train/inspect.html.j2"
+PAIRS = 30
+"""Confused pairs of words in the table."""
+
+_OBJECTIVE = "objective.network."
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network, the step that it was saved after, the options it is trained with, and the fingerprint of its words."""
+
+    name: str
+    network: Embedder
+    step: int
+    config: TrainConfig
+    words: str | None
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """Three recordings of one batch by their rows in it; `violation` is d(a, p) − d(a, n) + margin."""
+
+    step: int
+    rows: tuple[int, int, int]
+    positive: float
+    negative: float
+    violation: float
+
+
+def inspect_triplets(
+    path: str | Path, words: str | Path, page: str | Path, config: InspectTripletsConfig = InspectTripletsConfig()
+) -> str:
+    """Write a page of the triplets mined at the checkpoint `path` from the word dataset `words`; returns a line about it.
+
+    `path` is the folder that `train` wrote (its best checkpoint), or one of its files `best.safetensors` and
+    `last.safetensors`. A loss without a miner is shown the triplets that batch-hard would pick.
+    """
+    if config.triplets < 1 or config.batches < 1:
+        raise ConfigError(f"triplets is {config.triplets}, batches {config.batches}", expected="at least 1 each")
+    trained = read_trained(Path(path))
+    options = trained.config
+    dataset = WordDataset(words)
+    sounds = Sounds.read(options.noise, options.rir, round(options.window_s * SAMPLE_RATE))
+    mined = Mined(TrainingWords(dataset, options, sounds), trained, config)
+    html = render(
+        TEMPLATE,
+        mined=mined,
+        trained=trained,
+        pairs=_pair_rows(mined)[:PAIRS],
+        name=trained.name,
+        other_words=trained.words not in (None, digest_input(words)),
+        listening=_listening(mined),
+    )
+    write_text(page, html)
+    megabytes = len(html.encode()) / 1e6
+    return f"{number(len(mined.hardest))} of {number(mined.count)} triplets, {megabytes:.1f} MB → {page}"
+
+
+def read_trained(path: Path) -> Trained:
+    """The network at `path` in training mode, with the options in the receipt of its folder, finished or not."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist", expected="the folder that 'wordprint train' wrote")
+    folder = path if path.is_dir() else path.parent
+    receipt = next((folder / name for name in (RECEIPT, PARTIAL) if (folder / name).is_file()), None)
+    if receipt is None:
+        raise InputError(f"{folder} has no {RECEIPT}", expected="the folder that 'wordprint train' wrote")
+    try:
+        record = json.loads(receipt.read_text(encoding="utf-8"))
+        stage, options, words = record["stage"], record["config"], record["inputs"].get("words")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{receipt} is damaged ({error})", remedy="train it again with 'wordprint train'") from error
+    if stage != "train":
+        raise InputError(f"{folder} was written by '{stage}'", expected="the folder that 'wordprint train' wrote")
+    config = from_dict(TrainConfig, options, str(receipt))
+    if path.name == f"{checkpoint.LAST}.safetensors" and (state := checkpoint.read_state(folder)) is not None:
+        tensors, document = state
+        network = Embedder(network_config(config))
+        network.load_state_dict({name.removeprefix(_OBJECTIVE): t for name, t in tensors.items() if name.startswith(_OBJECTIVE)})
+    else:
+        network, document = checkpoint.load_checkpoint(path)
+    return Trained(folder.resolve().name, network.train(), document["step"], config, words)
+
+
+class Mined:
+    """Triplets of some batches: the hardest one by one with their clips, all of them in figures."""
+
+    def __init__(self, words: TrainingWords, trained: Trained, config: InspectTripletsConfig) -> None:
+        options = trained.config
+        self.words, self.with_bands = words, options.front_end == "log_mel"
+        self.steps = range(trained.step, trained.step + config.batches)
+        self.own_miner = options.loss == "triplet"
+        self.miner = options.miner if self.own_miner else "batch-hard"
+        self.margin = options.margin if self.own_miner and not options.soft_margin else 0.0
+        self.hardest: list[Triplet] = []
+        self.clips: dict[tuple[int, int], Clip] = {}
+        self.segments: dict[tuple[int, int], int] = {}
+        self.count = self.violating = self.nearer = 0
+        self.positive_sum = self.negative_sum = 0.0
+        self.pairs: dict[tuple[str, str], list[float]] = defaultdict(list)
+        """d(a, p) − d(a, n) of the triplets whose negative is nearer than their positive, by their two words in order."""
+        for step in self.steps:
+            batch = words.batch(step)
+            triplets = mine(trained.network, batch, options, self.miner)
+            self._count(batch, *triplets)
+            self._keep(step, batch, *triplets, most=config.triplets)
+        if not self.count:
+            raise DatasetError(
+                f"the miner '{self.miner}' picks no triplet in {config.batches} batches",
+                expected="some",
+                remedy="mine from more batches, or train with miner = 'batch-hard'",
+            )
+
+    def _count(self, batch: Batch, rows: NDArray[np.int64], positive: NDArray[np.float32], negative: NDArray[np.float32]) -> None:
+        difference = positive - negative
+        self.count += len(rows)
+        self.violating += int((difference + self.margin > 0).sum())
+        self.nearer += int((difference > 0).sum())
+        self.positive_sum += float(positive.sum())
+        self.negative_sum += float(negative.sum())
+        labels = batch.labels.numpy()
+        for place in np.flatnonzero(difference > 0).tolist():
+            anchor, other = sorted(self.words.words[label] for label in labels[rows[place, [0, 2]]])
+            self.pairs[anchor, other].append(float(difference[place]))
+
+    def _keep(
+        self,
+        step: int,
+        batch: Batch,
+        rows: NDArray[np.int64],
+        positive: NDArray[np.float32],
+        negative: NDArray[np.float32],
+        most: int,
+    ) -> None:
+        """Keep the hardest of these and of those before, with the recordings that they need."""
+        difference = positive - negative
+        found = [
+            Triplet(
+                step,
+                tuple(rows[place].tolist()),
+                float(positive[place]),
+                float(negative[place]),
+                float(difference[place] + self.margin),
+            )
+            for place in np.argsort(-difference, kind="stable")[:most].tolist()
+        ]
+        self.hardest = sorted([*self.hardest, *found], key=lambda triplet: -triplet.violation)[:most]
+        needed = {(triplet.step, row) for triplet in self.hardest for row in triplet.rows}
+        fresh = sorted(row for at, row in needed if at == step)
+        self.clips = {place: clip for place, clip in self.clips.items() if place in needed}
+        self.clips |= {(step, row): self._clip(batch, row) for row in fresh}
+        self.segments |= {(step, row): int(batch.segments[row]) for row in fresh}
+
+    def _clip(self, batch: Batch, row: int) -> Clip:
+        samples = to_int16(batch.waveforms[row].numpy())
+        seconds = len(samples) / SAMPLE_RATE
+        start_s, end_s = (min(max(share, 0.0), 1.0) * seconds for share in batch.spans[row].tolist())
+        word = Interval(self.words.words[int(batch.labels[row])], start_s, end_s)
+        bands = _stretches(batch.band_masks[row]) if self.with_bands else []
+        return Clip(samples, start_s, end_s, [word], (), _stretches(batch.time_masks[row]), bands)
+
+
+def mine(
+    network: Embedder, batch: Batch, config: TrainConfig, miner: str
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Triplets that `miner` picks in the batch: rows (n, 3) of anchor, positive, negative, d(a, p) (n,) and d(a, n) (n,).
+
+    With cosine, a distance is 1 − similarity; smaller is nearer.
+    """
+    measure = make_distance(config.distance)
+    with torch.no_grad():
+        features = mask_features(network.features(batch.waveforms), batch.time_masks, batch.band_masks)
+        embeddings, _ = network.encode(features)
+        picker = make_miner(miner, measure, config.margin)
+        picked = picker(embeddings, batch.labels) if picker is not None else get_all_triplets_indices(batch.labels)
+        apart = measure(embeddings)
+    anchor, positive, negative = picked
+    apart = 1 - apart if measure.is_inverted else apart
+    return torch.stack(picked[:3], dim=1).numpy(), apart[anchor, positive].numpy(), apart[anchor, negative].numpy()
+
+
+def _stretches(masks: torch.Tensor) -> list[tuple[float, float]]:
+    """(masks, 2) starts and lengths as starts and ends."""
+    return [(start, start + length) for start, length in masks.tolist() if length > 0]
+
+
+def _pair_rows(mined: Mined) -> list[list[Any]]:
+    """Pairs of words by how often the negative was nearer than the positive: words, count, mean d(a, p) − d(a, n)."""
+    ranked = sorted(mined.pairs.items(), key=lambda item: (-len(item[1]), -sum(item[1]), item[0]))
+    return [[first, second, number(len(found)), number(sum(found) / len(found), 3)] for (first, second), found in ranked]
+
+
+def _listening(mined: Mined) -> Listening:
+    places = sorted(mined.clips)
+    numbers = {place: index for index, place in enumerate(places)}
+    return Listening(
+        clips=(mined.clips[place] for place in places),
+        rows=list(_rows(mined, numbers)),
+        filters=[
+            Filter("word", "Word", "text"),
+            Filter("anchor", "Anchor's speaker", "choice"),
+            Filter("negative", "Negative's speaker", "choice"),
+            Filter("speakers", "Anchor and negative", "choice"),
+            Filter("violation", "Violation", "range"),
+        ],
+        orders=[
+            Order("violation", "hardest first", descending=True),
+            Order("negative_distance", "nearest negative first"),
+            Order("positive_distance", "furthest positive first", descending=True),
+            Order("word", "word"),
+        ],
+        whole="as heard",
+    )
+
+
+def _rows(mined: Mined, numbers: dict[tuple[int, int], int]) -> Iterator[Row]:
+    dataset = mined.words.dataset
+    (words, word_names), (speakers, speaker_names) = dataset.codes("words"), dataset.codes("speaker")
+    for triplet in mined.hardest:
+        places = [(triplet.step, row) for row in triplet.rows]
+        segments = [mined.segments[place] for place in places]
+        anchor, _, other = (word_names[words[segment]] for segment in segments)
+        by = [speaker_names[speakers[segment]] for segment in segments]
+        bad = "bad" if triplet.violation > 0 else "good"
+        facts = [
+            ("d(a, p)", number(triplet.positive, 3), ""),
+            ("d(a, n)", number(triplet.negative, 3), ""),
+            ("violation", number(triplet.violation, 3), bad),
+            ("batch", f"of step {triplet.step + 1}", "muted"),
+        ]
+        values: dict[str, Value] = {
+            "word": [anchor, other],
+            "anchor": by[0],
+            "negative": by[2],
+            "speakers": "same speaker" if by[0] == by[2] else "two speakers",
+            "violation": triplet.violation,
+            "positive_distance": triplet.positive,
+            "negative_distance": triplet.negative,
+        }
+        roles = zip(places, ("anchor", "positive", "negative"), by, strict=True)
+        yield Row(f"{anchor} / {other}", [(numbers[place], role, speaker) for place, role, speaker in roles], facts, values)
