@@ -18,13 +18,15 @@ from wordprint.cli import COMMANDS
 REFERENCE = Path(__file__).with_name("cli.md")
 HEAD = """# Command line
 
-Made by `docs/make_cli_reference.py` from `src/wordprint/commands.py` and `config.py`; don't edit.
+Made by `docs/make_cli_reference.py` from `src/wordprint/commands/` and `config.py`; don't edit.
 
 Exit codes: 0 done; 2 something you can mend (the message says what); 130 stopped with Ctrl-C, run the same command to
-go on; 1 a bug in wordprint. Progress goes to standard error, results to standard output. Every stage also takes
-`--recipe FILE.toml`, whose section of the same name sets its options; flags win over the recipe. Stages write to
-`--output FOLDER` (`-o`), replace another run's output there with `--overwrite`, and `prepare`, `validate`, `align`,
-`words` and `run` use `--workers N` (`-j`) processes (0, the default: one per core); none of these changes a result.
+go on; 1 a bug in wordprint (of `doctor`: something that `run` needs is missing). Progress goes to standard error,
+results to standard output. Every stage also takes `--recipe FILE.toml`, whose section of the same name sets its
+options; flags win over the recipe. Stages write to `--output FOLDER` (`-o`) and replace another run's output there with
+`--overwrite`. `prepare`, `validate`, `align`, `words`, `outliers` and `run` use `--workers N` (`-j`) processes (0, the
+default: one per core), or those of a cluster (`--cluster dask://HOST:PORT` or `ray://HOST:PORT`). None of these changes
+a result.
 """
 
 
@@ -66,14 +68,14 @@ def _rows(cls: type) -> list[str]:
 
 
 def _command(name: str) -> str:
-    command = getattr(wordprint.commands, name)
+    command = wordprint.commands.COMMANDS[name]
     text = inspect.getdoc(command) or ""
     summary, _, arguments = text.partition("Args:")
     lines = [f"## wordprint {name}\n", summary.strip() + "\n"]
     described = re.findall(r"^    (\w+): ((?:.+\n?)(?:^ {8}.+\n?)*)", arguments, flags=re.MULTILINE)
     lines += [f"- *{argument}*: {' '.join(meaning.split())}" for argument, meaning in described]
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        if dataclasses.is_dataclass(parameter.default) and parameter.name == "config":
+        if dataclasses.is_dataclass(parameter.default) and parameter.name != "execution":
             rows = _rows(type(parameter.default))
             lines += ["", "| option | type | default | meaning |", "|---|---|---|---|", *rows]
     return "\n".join(lines) + "\n"

@@ -19,6 +19,8 @@ SMALLEST = {
     "words": ["--utterances", "16", "--segments", "20"],
     "training": ["--utterances", "16", "--steps", "1", "--words-per-batch", "2", "--workers", "1", "--threads", "1"],
     "spotter": ["--utterances", "4", "--seconds", "8"],
+    "scale": ["--utterances", "100", "200"],
+    "segments": ["--segments", "2000", "4000"],
 }
 
 pytest.importorskip("pocketsphinx")

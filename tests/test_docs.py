@@ -25,6 +25,7 @@ from wordprint import commands, config, pipeline
 from wordprint.audio import SAMPLE_RATE, write_audio
 from wordprint.cli import COMMANDS
 from wordprint.manifest import read_jsonl
+from wordprint.recipe import from_dict
 from wordprint.stage import read_receipt
 from wordprint.textgrid import read_textgrid
 from wordprint.words.store import map_table
@@ -304,4 +305,4 @@ def code_lines(text: str) -> list[str]:
 @pytest.mark.parametrize("page", MANUALS, ids=page_id)
 def test_recipes_in_pages_are_valid(page):
     for block in blocks(page, "toml"):
-        config.from_dict(config.RunConfig, tomllib.loads(block), page_id(page))
+        from_dict(config.RunConfig, tomllib.loads(block), page_id(page))

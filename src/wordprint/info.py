@@ -22,6 +22,7 @@ Facts = dict[str, Any]
 
 _SCHEMAS = {
     "wordprint.stage/1": "receipt of a stage",
+    "wordprint.download/1": "downloaded corpus",
     "wordprint.validate/1": "corpus report",
     "wordprint.words/1": "word dataset",
     "wordprint.checkpoint/1": "checkpoint",
@@ -86,7 +87,7 @@ def _folder(path: Path) -> tuple[str, Facts]:
         partial = _read_json(path / PARTIAL)
         hint = "run the same command again to complete it"
         return f"unfinished output of '{partial.get('stage')}'", {"config": partial.get("config"), "what_to_do": hint}
-    for name in ("dataset.json", "best.json", "metrics.json"):
+    for name in ("dataset.json", "best.json", "metrics.json", ".download.json"):
         if (path / name).is_file():
             return _document(path / name)
     textgrids = Counter(file.parent for file in path.rglob("*.TextGrid"))

@@ -14,6 +14,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wordprint.cluster import Cluster
 from wordprint.config import RunConfig
 from wordprint.errors import InputError
 from wordprint.lazy import lazy_names
@@ -21,24 +22,52 @@ from wordprint.progress import SILENT, Progress
 from wordprint.stage import Receipt
 
 if TYPE_CHECKING:
+    from wordprint.align.calibrate import calibrate_goodness
+    from wordprint.align.comparison import compare_alignments
     from wordprint.align.run import align
+    from wordprint.corpora.download import download
     from wordprint.corpora.prepare import prepare
     from wordprint.corpora.validate import validate
+    from wordprint.evaluate.outliers import outliers
     from wordprint.evaluate.run import evaluate
     from wordprint.export.run import export
     from wordprint.info import info
     from wordprint.spot.enroll import enroll
     from wordprint.spot.stream import spot
+    from wordprint.train.inspect import inspect_triplets
     from wordprint.train.loop import train
     from wordprint.words.build import words
     from wordprint.words.convert import convert
+    from wordprint.words.inspect import inspect_words
 
-__all__ = ["align", "convert", "enroll", "evaluate", "export", "info", "prepare", "run", "spot", "train", "validate", "words"]
+__all__ = [
+    "align",
+    "calibrate_goodness",
+    "compare_alignments",
+    "convert",
+    "download",
+    "enroll",
+    "evaluate",
+    "export",
+    "info",
+    "inspect_triplets",
+    "inspect_words",
+    "outliers",
+    "prepare",
+    "run",
+    "spot",
+    "train",
+    "validate",
+    "words",
+]
 
 _HOMES = {
+    "download": "wordprint.corpora.download",
     "prepare": "wordprint.corpora.prepare",
     "validate": "wordprint.corpora.validate",
     "align": "wordprint.align.run",
+    "calibrate_goodness": "wordprint.align.calibrate",
+    "compare_alignments": "wordprint.align.comparison",
     "words": "wordprint.words.build",
     "train": "wordprint.train.loop",
     "evaluate": "wordprint.evaluate.run",
@@ -47,6 +76,9 @@ _HOMES = {
     "spot": "wordprint.spot.stream",
     "convert": "wordprint.words.convert",
     "info": "wordprint.info",
+    "inspect_words": "wordprint.words.inspect",
+    "inspect_triplets": "wordprint.train.inspect",
+    "outliers": "wordprint.evaluate.outliers",
 }
 _load = lazy_names(__name__, _HOMES)
 __getattr__ = _load
@@ -60,7 +92,7 @@ def run(
     work: str | Path,
     config: RunConfig = RunConfig(),
     *,
-    workers: int = 1,
+    workers: int | Cluster = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> list[Receipt]:

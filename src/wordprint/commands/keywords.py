@@ -1,0 +1,67 @@
+"""Commands for those who use a model: enroll keywords and spot them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from wordprint import pipeline
+from wordprint.commands.options import Flat
+from wordprint.config import SpotConfig
+from wordprint.errors import ConfigError
+
+
+def enroll(
+    arguments: Annotated[Positional[tuple[str, ...]], arg(metavar="[MODEL.onnx] KEYWORD RECORDING...")],
+    output: Annotated[Path, arg(aliases=["-o"], metavar="FILE", help="Enrollment to write or add to.")] = Path("keywords.json"),
+    threshold: float | None = None,
+) -> None:
+    """Learn a keyword from a few recordings of it (three or more are best).
+
+    Args:
+        arguments: The model (left out: the one that comes with wordprint), the keyword, and its recordings.
+        threshold: Similarity that counts as a hit of this keyword; without it, the model's own.
+    """
+    model, arguments = _first(arguments, ".onnx")
+    if len(arguments) < 2:
+        usage = 'wordprint enroll [MODEL.onnx] "lights on" a.wav b.wav c.wav'
+        raise ConfigError("a keyword and its recordings are needed", remedy=usage)
+    made = pipeline.enroll(model, arguments[0], arguments[1:], output, SpotConfig(threshold=threshold)).keywords
+    keyword = next(keyword for keyword in made if keyword.keyword == " ".join(arguments[0].split()))
+    for warning in keyword.warnings:
+        print(f"note: {warning}", file=sys.stderr)
+    recordings = f"{len(keyword.shots)} recording{'s' * (len(keyword.shots) != 1)}"
+    print(f"'{keyword.keyword}' enrolled from {recordings}, threshold {keyword.threshold:.2f} → {output}")
+
+
+def spot(
+    arguments: Annotated[Positional[tuple[str, ...]], arg(metavar="[MODEL.onnx] [KEYWORDS.json] RECORDING...")],
+    config: Flat[SpotConfig] = SpotConfig(),
+) -> None:
+    """Find enrolled keywords in recordings; prints time, keyword and similarity as it goes.
+
+    Args:
+        arguments: The model (left out: the one that comes with wordprint), the enrollment (left out: keywords.json),
+            and the recordings to listen to.
+    """
+    model, arguments = _first(arguments, ".onnx")
+    enrollment, recordings = _first(arguments, ".json")
+    if not recordings:
+        raise ConfigError("no recording was named", remedy="wordprint spot [MODEL.onnx] [KEYWORDS.json] RECORDING...")
+    for recording in recordings:
+        found = 0
+        for found, detection in enumerate(pipeline.spot(model, enrollment or "keywords.json", recording, config), start=1):  # noqa: B007
+            where = f"{recording}\t" if len(recordings) > 1 else ""
+            print(f"{where}{detection.onset_s:9.2f} s  {detection.keyword}  {detection.similarity:.3f}", flush=True)
+        if not found:
+            print(f"{recording}: no keyword was heard", file=sys.stderr)
+
+
+def _first(arguments: tuple[str, ...], ending: str) -> tuple[str | None, tuple[str, ...]]:
+    """The first argument if it has that ending, and the rest."""
+    if arguments and arguments[0].lower().endswith(ending):
+        return arguments[0], arguments[1:]
+    return None, arguments
