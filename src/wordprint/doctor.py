@@ -195,7 +195,8 @@ def _mfa_remedy() -> tuple[str, ...]:
     ]
     container = [
         f"docker pull {MFA_IMAGE}",
-        f'then: --aligner mfa --mfa-command "docker run --rm --init -e MFA_ROOT_DIR -v $PWD:$PWD -v {_HOME}:{_HOME} {MFA_IMAGE} mfa"',
+        f'then: --aligner mfa --mfa-command "docker run --rm --init -e MFA_ROOT_DIR '
+        f'-v $PWD:$PWD -v {_HOME}:{_HOME} {MFA_IMAGE} mfa"',
     ]
     if conda is None and docker:
         return tuple(container)
