@@ -12,7 +12,6 @@ import re
 import shlex
 import shutil
 import sys
-import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -163,7 +162,7 @@ def _part_findings(tried: dict[str, Outcome], known: dict[str, Group]) -> Iterat
 
 def mfa_finding(command: str, limit_s: float = MFA_LIMIT_S) -> Finding:
     """Whether the Montreal Forced Aligner answers to `command`, its version and its models; else how to get it."""
-    from wordprint.mfa.program import MfaError, mfa_version, run_mfa
+    from wordprint.mfa.program import MfaError, folder_beside_models, mfa_version, run_mfa
 
     words = shlex.split(command)
     try:
@@ -171,8 +170,8 @@ def mfa_finding(command: str, limit_s: float = MFA_LIMIT_S) -> Finding:
     except MfaError as error:
         seen = error.seen + (f"; expected {error.expected}" if error.expected else "")
         return Finding("aligners", "mfa", _MFA_STATES.get(error.reason, "broken"), seen, _mfa_remedy())
-    with tempfile.TemporaryDirectory(prefix="wordprint-mfa-") as folder:
-        listed = run_mfa(words, ["model", "list", "acoustic"], Path(folder), limit_s)
+    with folder_beside_models() as folder:
+        listed = run_mfa(words, ["model", "list", "acoustic"], folder, limit_s)
     # what a version prints differently is no reason to doubt the program
     names = re.findall(r"'([\w.-]+)'", listed.text) if listed.code == 0 else []
     models = (

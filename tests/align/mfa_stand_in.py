@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> None:
         if name == "align":
             command.add_argument("--output_format", choices=["long_textgrid", "short_textgrid", "json", "csv"])
             command.add_argument("--no_tokenization", action="store_true")
+            command.add_argument("--no_textgrid_cleanup", action="store_true", required=True)  # its silences and clitics
             command.add_argument("--beam", type=int)
             command.add_argument("--retry_beam", type=int)
         if name == "validate":
@@ -276,8 +277,9 @@ def unpack(model: Path) -> set[str]:
 
 
 def write_textgrid(path: Path, words: list[str], dictionary: dict[str, str], seconds: float) -> None:
+    words = [part for word in words for part in ([word] if word[0] == "'" else word.replace("'", "' ").split())]
     step = (seconds - 0.2) / len(words)
-    tiers: dict[str, list[tuple[float, float, str]]] = {"words": [(0.0, 0.1, "")], "phones": [(0.0, 0.1, "")]}
+    tiers: dict[str, list[tuple[float, float, str]]] = {"words": [(0.0, 0.1, "<eps>")], "phones": [(0.0, 0.1, "sil")]}
     for index, word in enumerate(words):
         start = 0.1 + index * step
         phones = dictionary.get(word, "spn").split()
@@ -288,7 +290,7 @@ def write_textgrid(path: Path, words: list[str], dictionary: dict[str, str], sec
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {seconds}", "tiers? <exists>",
              "size = 2", "item []:"]  # fmt: skip
     for number, (name, intervals) in enumerate(tiers.items(), start=1):
-        intervals.append((intervals[-1][1], seconds, ""))
+        intervals.append((intervals[-1][1], seconds, tiers[name][0][2]))
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{name}"', "        xmin = 0",
                   f"        xmax = {seconds}", f"        intervals: size = {len(intervals)}"]  # fmt: skip
         for place, (start, end, label) in enumerate(intervals, start=1):

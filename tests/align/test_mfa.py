@@ -276,6 +276,20 @@ def test_words_that_the_lexicon_lacks_are_guessed_in_its_own_phones(home: Path, 
     assert receipt.details["oov_utterances"] == {"till": 1, "tree": 1}
 
 
+def test_models_are_asked_for_where_a_container_sees_them(home: Path, tmp_path: Path, config: AlignConfig) -> None:
+    script = f"import os, runpy, sys; assert os.environ['MFA_ROOT_DIR'].startswith({str(tmp_path)!r}) or 'version' in sys.argv; "
+    script += f"sys.argv.pop(0); runpy.run_path({str(STAND_IN)!r}, run_name='__main__')"
+    command = shlex.join([sys.executable, "-c", script, "mfa"])
+    manifest = make_manifest(tmp_path / "in", (["the tell 'em l'homme"],))
+    with pytest.raises(MfaError, match="no acoustic model named 'gone'"):
+        align(manifest, tmp_path / "out", replace(config, mfa_command=command, mfa_acoustic="gone"))
+    align(manifest, tmp_path / "out", replace(config, mfa_command=command))
+    assert [path.name for path in home.iterdir()] == ["pretrained_models"]
+    (line,) = read_jsonl(tmp_path / "out" / "alignments.jsonl")
+    words = read_textgrid(tmp_path / "out" / line["textgrid"], "x").words
+    assert [word.symbol for word in words] == ["the", "tell", "'em", "l'homme"]
+
+
 def test_words_that_mfa_does_not_know_are_counted_and_restored(home: Path, tmp_path: Path, config: AlignConfig) -> None:
     align(make_manifest(tmp_path / "in", (["the tree marvellous"],)), tmp_path / "out", replace(config, lexicon=None))
     (line,) = read_jsonl(tmp_path / "out" / "alignments.jsonl")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from wordprint.align.existing import TextGridAligner
 from wordprint.align.mfa.plan import Plan, in_order
-from wordprint.align.mfa.shard import Reader, Setup, read_goodness
+from wordprint.align.mfa.shard import Reader, Setup, join_clitics, read_goodness
 from wordprint.audio import read_audio, write_audio
 from wordprint.config import AlignConfig
 from wordprint.errors import AudioError, DiskFullError
@@ -24,6 +25,7 @@ from wordprint.mfa.dictionary import Pronunciations
 from wordprint.mfa.failures import known_failure, last_words
 from wordprint.mfa.program import MfaError, mfa_version, read_terminal, run_mfa
 from wordprint.records import Alignment, Interval, Utterance
+from wordprint.text import normalise
 from wordprint.textgrid import read_textgrid, write_textgrid
 
 # What MFA 3.4.3 printed (folders shortened); its messages go through rich, which boxes and wraps them.
@@ -78,6 +80,7 @@ There were no files found for this corpus. Please validate the corpus.
         ("│ Invalid value for 'CORPUS_DIRECTORY': Corpus directory does not │\n│ exist. │", "mfa_folder_unseen", "docker run -v"),
         ("ThirdpartyError:\n\nCould not find 'fstcompile'.", "mfa_broken", "conda run --no-capture-output"),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'sqlite3'", "mfa_broken", "without its environment"),
+        ("FileExistsError: [Errno 17] File exists: '/o/.mfa/0-x/home/pretrained_models'", "mfa_folder_unseen", "downloaded models"),
         (
             "There were phones in the dictionary that do not have acoustic models: \nAA, AE, AH and UW",
             "mfa_phones",
@@ -133,6 +136,45 @@ def test_goodness_falls_back_on_all_frames(tmp_path: Path) -> None:
     path.write_text("file,overall_log_likelihood,speech_log_likelihood\na,-1.0,-2.0\nb,-3.0004,\nc,,\n", encoding="utf-8")
     assert read_goodness(path) == {"a": -2.0, "b": -3.0}
     assert read_goodness(tmp_path / "missing.csv") == {}
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("labels", "transcript", "expected"),
+    [
+        (["tell", "'em", "now"], "tell 'em now", ["tell", "'em", "now"]),
+        (["kate", "'s", "dog"], "Kate's dogs", ["kate's", "dog"]),
+        (["<unk>", "'s", "dog"], "Zorbo's dog", ["zorbo's", "dog"]),
+        (["c'", "est", "l'", "<unk>"], "c'est l'homme", ["c'est", "l'homme"]),
+        (["rock", "n", "<unk>"], "rock 'n' roll", ["rock", "'n'", "roll"]),
+    ],
+)
+def test_what_mfa_splits_at_apostrophes_is_one_word(
+    labels: list[str], transcript: str, expected: list[str], tmp_path: Path
+) -> None:
+    written, found = read_labels(tmp_path, labels, transcript)
+    assert "dropped" not in found
+    assert [word.symbol for word in read_textgrid(tmp_path / found["textgrid"], "x").words] == expected
+    assert len(join_clitics([Interval(label, n, n + 1) for n, label in enumerate(labels)], written.entry.words)) == len(expected)
+
+
+def test_the_words_of_another_utterance_are_refused(tmp_path: Path) -> None:
+    assert read_labels(tmp_path, ["the", "old", "mill"], "the river crossed")[1]["reason"] == "textgrid_mismatch"
+    assert "dropped" not in read_labels(tmp_path, ["iyi"], "İyi", "tr")[1]
+    assert "dropped" not in read_labels(tmp_path, ["<unk>"], "grebe")[1]
+
+
+def read_labels(folder: Path, labels: list[str], transcript: str, language: str = "en") -> tuple[Written, dict[str, Any]]:
+    """What is made of a TextGrid of MFA's with these words."""
+    utterance = Utterance("u", "s", "a.wav", 0.0, float(len(labels)), transcript, language=language)
+    words = tuple(Interval(label, n, n + 1) for n, label in enumerate(labels))
+    write_textgrid(folder / "s" / "u.TextGrid", Alignment("u", words), len(labels))
+    written = Written(Entry(utterance, tuple(normalise(transcript, language))), "s/u", float(len(labels)))
+    setup = Setup(("mfa",), "", "", folder / "out", AlignConfig(aligner="mfa"))
+    found = Reader(folder, setup, set()).result(written)
+    return written, {**found, "textgrid": f"out/{found.get('textgrid')}"}
 
 
 # Shards
@@ -274,7 +316,8 @@ def test_what_a_real_run_wrote_is_read_whole(shared_data: Path, tmp_path: Path) 
             (recording,) = transcript.parent.glob(f"{name}.*")
             speaker, seconds = name.split("-")[0], soundfile.info(recording).duration
             utterance = Utterance(name, speaker, "", 0.0, seconds, text)
-            results.append(reader.result(Written(Entry(utterance, ()), f"{speaker}/{name}", seconds)))
+            entry = Entry(utterance, tuple(text.lower().split()))
+            results.append(reader.result(Written(entry, f"{speaker}/{name}", seconds)))
     lost = [result for result in results if "dropped" in result]
     assert [(result["dropped"], result["reason"]) for result in lost] == [("19-227-0058", "unaligned")]
     kept = [result for result in results if "dropped" not in result]

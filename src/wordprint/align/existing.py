@@ -89,18 +89,24 @@ def clip(path: Path | str, intervals: tuple[Interval, ...], utterance: Utterance
 
 
 def restore_unknown(words: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
-    """Words as `normalise` writes them; `<unk>` becomes the transcript's word where all others agree with it."""
+    """Words as `normalise` writes them; `<unk>` becomes the transcript's word where all others agree with it, but for what
+    MFA leaves out of a word: outer apostrophes, and the dot on a Turkish i."""
     symbols = [_symbol(word.symbol, utterance.language) for word in words]
     transcript = normalise(utterance.transcript, utterance.language)
     found = " ".join(symbols).split()  # an interval may hold several words
-    if len(found) == len(transcript) and all(a in (b, UNKNOWN_WORD) for a, b in zip(found, transcript, strict=True)):
+    pairs = zip(found, transcript, strict=False)
+    if len(found) == len(transcript) and all(a == UNKNOWN_WORD or _plain(a) == _plain(b) for a, b in pairs):
         rest = iter(transcript)
         symbols = [" ".join(islice(rest, len(symbol.split()))) for symbol in symbols]
     return tuple(replace(word, symbol=symbol) for word, symbol in zip(words, symbols, strict=True))
 
 
+def _plain(word: str) -> str:
+    return word.strip("'").replace("\u0307", "")
+
+
 def _symbol(label: str, language: str) -> str:
     """The words of a label with spaces between: `Twenty-one` is `twenty one`."""
-    if label.startswith(("<", "[")) or label.lower() == "spn":
+    if label.startswith(("<", "[")) or label.lower() == "spn" or UNKNOWN_WORD in label:  # `l'<unk>`
         return UNKNOWN_WORD
     return " ".join(normalise(label, language)) or label.lower()

@@ -69,6 +69,14 @@ def _folder_unseen(found: _Match, command: str) -> WordprintError:
     )
 
 
+def _models_unseen(found: _Match, command: str) -> WordprintError:
+    return MfaError(
+        f"MFA does not see your downloaded models ({found[0]})",
+        remedy="in a container, mount the folder that holds them under its own path (see docs/mfa.md)",
+        reason="mfa_folder_unseen",
+    )
+
+
 def _environment(found: _Match, command: str) -> WordprintError:
     return MfaError(
         f"'{command}' runs without its environment ({found[0]})",
@@ -135,6 +143,7 @@ _KNOWN: list[tuple[re.Pattern[str], Callable[[_Match, str], WordprintError]]] = 
     (re.compile(r"no space left on device|database or disk is full", re.I), _disk),
     (re.compile(r'Could not find a model named "([^"]+)" for (\w+)'), _model_missing),
     (re.compile(r"Corpus directory does not exist|Could not find \"[^\"]+\"|Directory '[^']+' does not exist"), _folder_unseen),
+    (re.compile(r"File exists: '[^']*pretrained_models'"), _models_unseen),  # a link that leads nowhere
     (re.compile(r"phones in the dictionary that do not have acoustic models: (.+)"), _phones),
     (re.compile(r"Error parsing line \d+ of .{,100}?did not have a pronunciation"), _lexicon),
     (re.compile(r"no such table: (word|phone)_interval_temp"), _database),

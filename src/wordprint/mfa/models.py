@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from wordprint.errors import ConfigError, InputError
 from wordprint.mfa.failures import known_failure
-from wordprint.mfa.program import MfaError, run_mfa
+from wordprint.mfa.program import MfaError, folder_beside_models, run_mfa
 from wordprint.text import base_language
 
 PRETRAINED = {
@@ -55,8 +54,8 @@ def model_file(name: str) -> Path | None:
 
 def require_model(command: Sequence[str], kind: str, name: str, timeout_s: float) -> None:
     """Raise MfaError, with the command that downloads it, where MFA has no model of that name. `kind`: acoustic, dictionary."""
-    with tempfile.TemporaryDirectory(prefix="wordprint-mfa-") as folder:
-        outcome = run_mfa(command, ["model", "inspect", kind, name], Path(folder), timeout_s)
+    with folder_beside_models() as folder:
+        outcome = run_mfa(command, ["model", "inspect", kind, name], folder, timeout_s)
     error = known_failure(outcome.text, command) if outcome.code else None
     if isinstance(error, MfaError) and error.reason == "mfa_model_missing":  # of others, the run itself will tell
         raise error

@@ -142,6 +142,14 @@ def models_home() -> Path:
     return Path(os.environ.get(HOME) or DEFAULT_HOME).expanduser()
 
 
+@contextmanager
+def folder_beside_models() -> Iterator[Path]:
+    """A folder for a run that asks for models, gone when the block ends: a container that sees the models sees it too."""
+    home = models_home().resolve()
+    with tempfile.TemporaryDirectory(prefix="wordprint-mfa-", dir=home if os.access(home, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
 def _missing(seen: str) -> MfaError:
     return MfaError(
         seen,

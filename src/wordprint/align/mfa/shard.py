@@ -158,7 +158,8 @@ def _arguments(setup: Setup, work: Path, dictionary: str) -> list[str]:
     config = setup.config
     arguments = ["align", str(work / "corpus"), dictionary, setup.acoustic, str(work / "aligned")]
     arguments += ["--temporary_directory", str(work / "temporary"), "--clean", "--num_jobs", "1"]
-    arguments += ["--output_format", "long_textgrid", "--no_tokenization"]
+    # MFA's clean-up joins words at apostrophes by their spelling: 'tell' and "'em" would come back as one
+    arguments += ["--output_format", "long_textgrid", "--no_tokenization", "--no_textgrid_cleanup"]
     for option, value in (("--beam", config.mfa_beam), ("--retry_beam", config.mfa_retry_beam)):
         arguments += [option, str(value)] if value is not None else []
     return arguments
@@ -176,8 +177,9 @@ def _check(outcome: Outcome, written: list[Written], setup: Setup, work: Path, l
     if known:
         raise known
     said = last_words(outcome.text).replace(str(work), "").replace(str(work.resolve()), "")
+    error = last_words(outcome.text, len(outcome.text))
     detail = f"MFA was killed by signal {-outcome.code}" if outcome.code < 0 else f"MFA failed: {said}"
-    named = {item.entry.utterance.utterance_id for item in written if re.search(rf"{re.escape(item.name)}(?![\w-])", said)}
+    named = {item.entry.utterance.utterance_id for item in written if re.search(rf"{re.escape(item.name)}(?![\w-])", error)}
     raise _RunError(f"{detail}; {where}", "mfa_failed", named.pop() if len(named) == 1 else None)
 
 
@@ -204,11 +206,16 @@ class Reader:
             )
         try:
             found = read_textgrid(path, utterance.utterance_id)
-            found_words = restore_unknown(clip(path.name, found.words, utterance), utterance)
+            joined = join_clitics(clip(path.name, found.words, utterance), item.entry.words)
+            found_words = restore_unknown(joined, utterance)
         except InputError as error:
             raise AlignmentError(error.seen.replace(str(self._folder), ""), reason=error.reason) from error
         if not found_words:
             raise AlignmentError("MFA's TextGrid has no words", reason="unaligned")
+        known = [word.symbol for word in found_words if word.symbol != UNKNOWN_WORD]
+        if sum(symbol in item.entry.words for symbol in known) < len(known) / 2:
+            # MFA pairs the words and phones of its files by counting: one file without either would shift all that follow
+            raise AlignmentError("MFA's TextGrid has other words than the transcript", reason="textgrid_mismatch")
         phones = clip(path.name, found.phones, utterance)
         oov = {word.symbol for word in found_words if word.symbol in self._guessed or _unknown(word, phones)}
         return replace(
@@ -218,6 +225,18 @@ class Reader:
             goodness=self._goodness.get(path.stem),
             oov=tuple(sorted(oov - {UNKNOWN_WORD})),
         )
+
+
+def join_clitics(found: Sequence[Interval], words: Sequence[str]) -> tuple[Interval, ...]:
+    """Put together what MFA split at an apostrophe (`l'` `homme`), unless it is the next of the transcript's `words`."""
+    joined: list[Interval] = []
+    for interval in found:
+        apart = not joined or not (joined[-1].symbol.endswith("'") or interval.symbol.startswith("'"))
+        if apart or interval.symbol in words[len(joined) : len(joined) + 1]:
+            joined.append(interval)
+        else:
+            joined[-1] = replace(joined[-1], symbol=joined[-1].symbol + interval.symbol, end_s=interval.end_s)
+    return tuple(joined)
 
 
 def read_goodness(path: Path) -> dict[str, float]:
@@ -235,9 +254,9 @@ def read_goodness(path: Path) -> dict[str, float]:
 
 
 def _unknown(word: Interval, phones: Sequence[Interval]) -> bool:
-    """Whether MFA had no pronunciation for a word: it then has one phone, of noise."""
-    inside = [phone.symbol for phone in phones if word.start_s <= (phone.start_s + phone.end_s) / 2 < word.end_s]
-    return inside == [_SPOKEN_NOISE]
+    """Whether MFA had no pronunciation for a word, or for its part before or after an apostrophe: that is one phone of noise."""
+    noise = (phone for phone in phones if phone.symbol == _SPOKEN_NOISE)
+    return any(word.start_s <= (phone.start_s + phone.end_s) / 2 < word.end_s for phone in noise)
 
 
 @lru_cache(maxsize=1)

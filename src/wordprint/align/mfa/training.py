@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def _train(plan: Plan, setup: Setup, model: Path) -> None:
         outcome = run_mfa(setup.command, arguments, work, _LONGER * setup.time_limit_s)
         keep_log(work, outcome, log)
         trained = work / "trained" / "model.zip"
-        if not trained.is_file():
+        if not zipfile.is_zipfile(trained):  # the exit code says nothing: it is also 1 for what happens after the export
             limit = f"training took longer than {_LONGER} × mfa_time_limit_h = {setup.config.mfa_time_limit_h:g}"
             known = known_failure(outcome.text, setup.command)
             raise known or MfaError(
