@@ -1,8 +1,8 @@
 """What wrong transcripts cost, and what the gates of `words` win back: average precision on other people's words.
 
 Spoils a share of the transcripts (half of these get another utterance's, the others a fifth of their words replaced), aligns,
-cuts words without a gate, with goodness gates, and without the outliers of the network trained on all, trains a network on each, and
-scores them on the recipe's `evaluate_on`. Hours on two cores; what is done is not done again.
+cuts words without a gate, with goodness gates, and without the outliers of the network trained on all, trains a network on
+each, and scores them on the recipe's `evaluate_on`. Hours on two cores; what is done is not done again.
 """
 
 from __future__ import annotations

@@ -126,6 +126,16 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk):
     assert (small_disk / "out/stage.json").exists()
 
 
+def test_a_file_that_may_not_be_read_is_one_line(monkeypatch, capsys):
+    def refuse(name, arguments):
+        raise PermissionError(13, "Permission denied", "words/alignments.jsonl")
+
+    monkeypatch.setattr("wordprint.commands.dispatch", refuse)
+    assert main(["words"]) == 2
+    expected = "wordprint: error: words/alignments.jsonl can't be opened: Permission denied; check its permissions\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_the_reference_is_up_to_date():
     script = runpy.run_path(str(REPOSITORY / "docs/make_cli_reference.py"))
     assert (REPOSITORY / "docs/cli.md").read_text(encoding="utf-8") == script["render"](), "run 'make docs'"

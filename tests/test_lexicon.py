@@ -77,6 +77,8 @@ def test_a_file_without_pronunciations_is_an_error(tmp_path: Path, content: str)
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         Lexicon.read(tmp_path / "none.txt")
+    with pytest.raises(InputError, match="is a folder"):
+        Lexicon.read(tmp_path)
 
 
 def test_strip_variant() -> None:

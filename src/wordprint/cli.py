@@ -79,6 +79,8 @@ def _run(name: str, arguments: list[str]) -> int:
     except OSError as error:
         if error.errno == 28:  # ENOSPC, outside a stage's own writes (a temporary file, say)
             return _fail(str(DiskFullError(f"no space left on the disk ({error.filename or 'unknown file'})")), 2)
+        if isinstance(error, PermissionError) and error.filename:
+            return _fail(f"{error.filename} can't be opened: {error.strerror}; check its permissions", 2)
         raise
     return 0
 

@@ -51,7 +51,8 @@ class Lexicon:
         """
         path = Path(path)
         if not path.is_file():
-            raise InputError(f"{path} does not exist", expected="a pronunciation dictionary")
+            seen = f"{path} is a folder" if path.is_dir() else f"{path} does not exist"
+            raise InputError(seen, expected="a pronunciation dictionary")
         lexicon = cls.__new__(cls)
         lexicon._entries = _parse(_decode(path).splitlines(), stress)
         if not lexicon._entries:

@@ -274,6 +274,9 @@ def test_a_version_in_spite_of_what_surrounds_it(tmp_path: Path) -> None:
         mfa_version([sys.executable, "-c", "import time; time.sleep(60)"], 1)
     with pytest.raises(MfaError, match="exit code 0 and said: None; expected a version"):
         mfa_version([sys.executable, "-c", "print(None)"])
+    docker = "print('docker: Is the docker daemon running?\\n\\nRun docker run --help for more information'); exit(125)"
+    with pytest.raises(MfaError, match="failed: docker: Is the docker daemon running"):
+        mfa_version([sys.executable, "-c", docker])
 
 
 def test_a_grandchild_that_holds_on_is_ended_too(tmp_path: Path) -> None:

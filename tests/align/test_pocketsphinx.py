@@ -190,6 +190,9 @@ def test_a_lexicon_of_other_phones_is_refused(tmp_path: Path) -> None:
     lexicon.write_text("window\tw ɪ n d oʊ\n")
     with pytest.raises(ConfigError, match="phones that pocketsphinx's model does not know: d n oʊ w ɪ"):
         PocketsphinxAligner(AlignConfig(lexicon=lexicon))
+    lexicon.write_text("window\t\x1b[2J\x00\x9b\n", encoding="latin-1")  # not a dictionary at all: nothing for the terminal
+    with pytest.raises(ConfigError, match=r"know: \?\[2J\?\?;"):
+        PocketsphinxAligner(AlignConfig(lexicon=lexicon))
 
 
 def test_a_cut_off_log_is_told(corpus: list[Speech], aligner: PocketsphinxAligner) -> None:

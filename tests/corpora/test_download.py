@@ -200,6 +200,9 @@ def test_the_next_command(tmp_path):
     lexicon = root / "librispeech-lexicon.txt"
     assert next_command("librispeech", [folder, lexicon]) == f"wordprint prepare librispeech:{folder} --output work/prepare"
     assert f"--lexicon {lexicon}" in next_command("librispeech", [lexicon])
+    spaced = tmp_path / "my data" / "en"
+    spaced.mkdir(parents=True)
+    assert f" 'common_voice:{spaced}' " in next_command("common-voice", [spaced])
     (tmp_path / "musan/musan").mkdir(parents=True)
     assert f" --noise {tmp_path}/musan/musan/noise " in next_command("musan", [tmp_path / "musan/musan"])
 

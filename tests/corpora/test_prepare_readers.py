@@ -241,6 +241,8 @@ def test_sources(text: str, expected: Source) -> None:
 def test_unknown_kind_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'librispeech'"):
         parse_source("librispech:/data")
+    with pytest.raises(ConfigError, match="say how many with --synthetic-utterances"):
+        parse_source("synthetic:10")
     with pytest.raises(ConfigError, match="no path"):
         parse_source("kaldi:")
 

@@ -289,6 +289,13 @@ def test_one_speaker_and_one_word_are_reported_not_refused(lexicon, tmp_path):
     assert corpus_problems(receipt.output).keys() == {"one_speaker", "one_word", "few_speakers", "oov_words"}
 
 
+def test_long_speaker_names_leave_room_for_the_bars(lexicon, tmp_path):
+    speakers = [f"cv-corpus-17.0-2024-03-15-{number:024x}" for number in range(3)]
+    source = manifest(tmp_path, *((str(number), name, "hello", "en") for number, name in enumerate(speakers)))
+    receipt = validate(source, tmp_path / "out", ValidateConfig(lexicon=lexicon))
+    assert "…000000000000002" in (receipt.output / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_corpus_of_which_nothing_is_left_is_reported(tmp_path):
     receipt = validate(manifest(tmp_path, ("a", "ann", "", "en"), ("b", "bob", "", "en")), tmp_path / "out")
     assert receipt.counts["kept"] == 0

@@ -72,7 +72,7 @@ class PocketsphinxAligner:
         if base_language(utterance.language) != "en":
             raise AlignmentError(
                 f"the language is '{utterance.language}', and pocketsphinx's model is English",
-                remedy="align with the Montreal Forced Aligner, then use --aligner textgrid --textgrids FOLDER",
+                remedy="align with the Montreal Forced Aligner (--aligner mfa), into another output folder",
                 reason="unsupported_language",
             )
         words = transcript_words(utterance)
@@ -188,8 +188,9 @@ def _is_word(symbol: str) -> bool:
 def _check_phones(lexicon: Lexicon, path: Path) -> None:
     unknown = sorted(lexicon.phones() - ARPABET)
     if unknown:
+        named = "".join(letter if letter.isprintable() else "?" for letter in " ".join(unknown[:10])[:100])  # of any file
         raise ConfigError(
-            f"{path} has phones that pocketsphinx's model does not know: {' '.join(unknown[:10])}",
+            f"{path} has phones that pocketsphinx's model does not know: {named}",
             expected=f"ARPAbet ({' '.join(sorted(ARPABET))})",
-            remedy="use an ARPAbet dictionary, or align with MFA and give its TextGrids",
+            remedy="use an ARPAbet dictionary, or --aligner mfa",
         )

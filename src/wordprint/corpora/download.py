@@ -9,6 +9,7 @@ rename, so that whatever moment a kill chose, the same command goes on from ther
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,10 +76,11 @@ def next_command(corpus: str, paths: Sequence[Path]) -> str:
     """The command line to go on with, once `download` has returned `paths`."""
     folders = [path for path in paths if path.is_dir()]
     if not folders:
-        return f"wordprint align work/validate --lexicon {paths[0]} --output work/align"
+        return f"wordprint align work/validate --lexicon {shlex.quote(str(paths[0]))} --output work/align"
     command = CORPORA[corpus].next_command if corpus in CORPORA else PREPARE
     kind = corpus.replace("-", "_")
-    return command.format(sources=" ".join(f"{kind}:{path}" for path in folders), folder=folders[0].parent)
+    sources = " ".join(shlex.quote(f"{kind}:{path}") for path in folders)
+    return command.format(sources=sources, folder=shlex.quote(str(folders[0].parent)))
 
 
 def listing() -> str:

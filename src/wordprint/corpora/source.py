@@ -116,6 +116,8 @@ def _module(kind: str) -> ModuleType:
 
 
 def _unknown_kind(text: str, kind: str) -> ConfigError:
+    if kind == SYNTHETIC:
+        raise ConfigError(f"source '{text}' has a path", "'synthetic' alone", "say how many with --synthetic-utterances")
     near = difflib.get_close_matches(kind, (*KINDS, SYNTHETIC), n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"write ./{text} if it is a path"
     return ConfigError(f"source '{text}' has the unknown kind '{kind}'", f"{', '.join(KINDS)} or package.module:function", hint)

@@ -199,6 +199,8 @@ def _speaker_bars(speakers: Sequence[Mapping[str, Any]]) -> Markup:
         axes.bar(range(len(minutes)), minutes, width=0.8, color=html.SERIES[0])
         named = len(minutes) <= 12
         names = [speaker["speaker"] for speaker in speakers if speaker["kept"]] if named else []
+        # the ends of long ones, which differ: Common Voice's would leave no room for the bars
+        names = [name if len(name) <= 16 else f"…{name[-15:]}" for name in names]
         axes.set_xticks(range(len(names)), names, rotation=30 if sum(map(len, names)) > 40 else 0)
     else:
         axes.fill_between(np.arange(len(minutes) + 1), [*minutes, minutes[-1]], step="post", color=html.SERIES[0], linewidth=0)

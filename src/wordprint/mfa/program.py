@@ -121,8 +121,10 @@ def mfa_version(command: Sequence[str], timeout_s: float = 60) -> str:
         raise MfaError(seen, remedy="run it by hand to see what it waits for", reason="mfa_broken")
     found = _VERSION.search(outcome.text)
     if outcome.code != 0 or not found:
-        said = (outcome.text.strip().splitlines() or ["nothing"])[-1].strip()[:200]
-        if outcome.code in (126, 127) or _NOT_THERE.search(outcome.text):
+        lines = outcome.text.strip().splitlines() or ["nothing"]
+        telling = [line for line in lines if _NOT_THERE.search(line)]  # docker's last line only names its --help
+        said = (telling or lines)[-1].strip()[:200]
+        if outcome.code in (126, 127) or telling:
             raise _missing(f"'{name} version' failed: {said}")
         raise MfaError(
             f"'{name} version' ended with exit code {outcome.code} and said: {said}",
