@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from toy_model import write_model
+from wordprint.records import Utterance
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -47,4 +49,21 @@ def test_it_ends_with_a_ratio(name: str, tmp_path: Path) -> None:
 
 def test_every_benchmark_is_tried() -> None:
     scripts = {path.stem for path in BENCHMARKS.glob("*.py") if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8")}
-    assert scripts == set(SMALLEST)
+    assert scripts == set(SMALLEST) | {"gates"}  # which trains several networks: its own part is tested below
+
+
+def test_spoilt_transcripts_are_as_many_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from gates import spoil
+
+    right = [Utterance(f"u{n}", "ann", "a.wav", 0.0, 1.0, " ".join(f"w{n}x{k}" for k in range(5 + n % 4))) for n in range(80)]
+    wrong = spoil(right, 0.5, seed=0)
+    assert wrong == spoil(right, 0.5, seed=0)
+    changed = [(a, b) for a, b in zip(right, wrong, strict=True) if a != b]
+    swapped = [b.transcript for _, b in changed if b.transcript in {a.transcript for a in right}]
+    assert (len(changed), len(swapped)) == (40, 20)
+    for before, after in changed:
+        assert replace(after, transcript=before.transcript) == before
+        if after.transcript not in swapped:
+            words = zip(before.transcript.split(), after.transcript.split(), strict=True)
+            assert 1 <= sum(a != b for a, b in words) <= 2

@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 from wordprint.cluster import Cluster
 from wordprint.drops import Drops
-from wordprint.errors import ConfigError, InputError, OutputConflictError, WordprintError, disk_errors
+from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError, WordprintError, disk_errors
 from wordprint.manifest import (
     DROPPED,
     digest_file,
@@ -268,6 +268,11 @@ def open_stage(
         try:
             with stage.dropped:
                 yield stage
+        except DatasetError:
+            # the same command would end the same way, and a mended one is another: nothing here is worth keeping but logs
+            if not any((output / name).is_dir() for name in ASIDE):
+                _remove(output)
+            raise
         except WordprintError:
             _withdraw(output)
             raise

@@ -177,6 +177,7 @@ def test_a_corpus_of_which_nothing_can_be_aligned(corpus: list[Speech], tmp_path
     german = write_manifest(tmp_path / "prepared", [replace(speech.utterance, language="de") for speech in corpus])
     with pytest.raises(DatasetError, match=r"none of 6 utterances .* Montreal Forced Aligner"):
         align(german, tmp_path / "out")
+    assert not (tmp_path / "out").exists()  # free for the mended command
 
 
 @pytest.mark.parametrize("ids", [[], ["a", "a"], ["../a"]])

@@ -152,6 +152,6 @@ def test_the_report_in_the_browser(planted, tmp_path, chromium):  # noqa: F811
         assert tab.locator(".row").first.locator("dd").first.inner_text() == "aei"
         assert max(ink(tab)) > 0.1
         tab.locator(".row").first.get_by_text("▶ word").click()
-        assert heard_s(tab) > 0.1
+        assert heard_s(tab) > 0
         tab.fill("[name=nearest]", "aei")
         assert len(titles(tab)) == sum(row["values"]["nearest"] == "aei" for row in rows)
