@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,11 @@ def ink(tab: Any, number: int = 0) -> list[float]:
     return picture.evaluate(INK)
 
 
-def heard_s(tab: Any) -> float:
-    """Plays what was asked for to its end; seconds that the clock of the page's audio ran, under a playhead."""
+def heard_s(tab: Any, ask: Callable[[], None]) -> float:
+    """Ask for something and let it play to its end; seconds that the clock of the page's audio ran, under a playhead."""
+    started = tab.evaluate("contexts.length ? contexts[0].currentTime : 0")  # before: a busy machine may look late
+    ask()
     tab.wait_for_selector(".playhead.on", state="attached")
-    started = tab.evaluate("contexts[0].currentTime")
     tab.wait_for_selector(".row.playing", state="detached")
     assert tab.evaluate("contexts[0].state") == "running"
     return tab.evaluate("contexts[0].currentTime") - started

@@ -172,14 +172,11 @@ def test_it_draws_the_word_between_its_boundaries(tones, chromium, color_scheme)
 def test_it_plays(tones, chromium):  # noqa: F811
     with opened(chromium, tones[0]) as tab:
         row = tab.locator(".row").nth(1)
-        row.get_by_text("▶ word").click()
-        assert heard_s(tab) > 0
+        assert 0.1 < heard_s(tab, row.get_by_text("▶ word").click) < 3
         assert row.evaluate("row => row === document.activeElement")
         seconds = tab.evaluate("JSON.parse(document.getElementById('listen-data').textContent).clips[0].seconds")
-        row.get_by_text("▶ in sentence").click()
-        assert heard_s(tab) > seconds / 4  # a busy machine may look late
-        row.locator(".phones .interval").first.click()
-        assert heard_s(tab) > 0
+        assert heard_s(tab, row.get_by_text("▶ in sentence").click) > seconds / 2
+        assert heard_s(tab, row.locator(".phones .interval").first.click) > 0
 
 
 def test_the_keyboard_walks_and_plays(tones, chromium):  # noqa: F811
@@ -187,12 +184,11 @@ def test_the_keyboard_walks_and_plays(tones, chromium):  # noqa: F811
         for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"):
             tab.keyboard.press(key)
         assert tab.evaluate("[...document.querySelectorAll('.row')].indexOf(document.activeElement)") == 1
-        tab.keyboard.press(" ")
-        assert heard_s(tab) > 0
+        assert heard_s(tab, lambda: tab.keyboard.press(" ")) > 0.1
         tab.keyboard.press("Shift+ ")
         tab.wait_for_selector(".row.playing", state="attached")
         tab.keyboard.press("Escape")
-        tab.wait_for_selector(".row.playing", state="detached")
+        tab.wait_for_selector(".row.playing", state="detached", timeout=300)
 
 
 def test_filters_and_order(tones, chromium):  # noqa: F811
