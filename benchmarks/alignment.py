@@ -18,7 +18,7 @@ from joblib.externals.loky import get_reusable_executor
 from timing import children, cpu_s, in_turns, parser, peak_mb, print_ratio, print_table, spread
 
 from wordprint import pipeline
-from wordprint.manifest import read_utterances
+from wordprint.stages.manifest import read_utterances
 
 _attempt = itertools.count()
 

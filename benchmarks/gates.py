@@ -14,10 +14,10 @@ from pathlib import Path
 
 from wordprint import pipeline
 from wordprint.config import OutliersConfig, RunConfig, TrainConfig
-from wordprint.manifest import UTTERANCES, read_utterances, write_jsonl
-from wordprint.progress import for_terminal
-from wordprint.recipe import read_toml
 from wordprint.records import Utterance
+from wordprint.stages.manifest import UTTERANCES, read_utterances, write_jsonl
+from wordprint.stages.progress import for_terminal
+from wordprint.stages.recipe import read_toml
 
 
 def spoil(utterances: list[Utterance], share: float, seed: int) -> list[Utterance]:

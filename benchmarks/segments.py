@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import peak_mb, print_ratio, print_table, rate, spread
 
-from wordprint.audio import SAMPLE_RATE
 from wordprint.config import TrainConfig, WordsConfig
-from wordprint.stage import config_to_json
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.contract import config_to_json
 from wordprint.words.split import side
 from wordprint.words.store import (
     DATASET,

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from timing import in_turns, parser, peak_mb, print_ratio, print_table, spread
 
 from wordprint import Spotter
-from wordprint.audio import SAMPLE_RATE, read_audio, write_audio
-from wordprint.manifest import read_utterances
 from wordprint.model import bundled_model
+from wordprint.speech.audio import SAMPLE_RATE, read_audio, write_audio
+from wordprint.stages.manifest import read_utterances
 
 PIECE_SAMPLES = 9600  # 0.6 s, a word
 KEYWORDS = (1, 10)

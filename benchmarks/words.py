@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from timing import in_turns, parser, print_ratio, print_table, rate, spread
 
 from wordprint import WordDataset
-from wordprint.audio import SAMPLE_RATE
+from wordprint.speech.audio import SAMPLE_RATE
 
 BATCH = 256
 

@@ -11,8 +11,8 @@ import pytest
 
 from wordprint import Model, Spotter
 from wordprint.evaluate.few_shot import open_set
-from wordprint.manifest import digest_file
-from wordprint.ranking import same_different_average_precision
+from wordprint.stages.manifest import digest_file
+from wordprint.train.ranking import same_different_average_precision
 from wordprint.words.tokens import load_tokens
 
 MODELS = Path(str(resources.files("wordprint") / "models"))
@@ -35,8 +35,8 @@ def test_is_small_and_carries_its_materials_and_licences(model):
 
 
 def test_learns_a_keyword_from_three_synthetic_recordings():
-    from wordprint.corpora.espeak import Synthesiser
     from wordprint.corpora.synthetic import draw_speakers, speak
+    from wordprint.speech.espeak import Synthesiser
 
     rng = np.random.default_rng(0)
     *enrollers, user = draw_speakers(4, seed=1)

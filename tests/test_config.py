@@ -11,7 +11,7 @@ import pytest
 from wordprint import config
 from wordprint.config import AlignConfig, RunConfig, WordsConfig
 from wordprint.errors import ConfigError, InputError
-from wordprint.recipe import from_dict, read_toml
+from wordprint.stages.recipe import from_dict, read_toml
 
 CONFIGS = [value for name, value in vars(config).items() if name.endswith("Config") and dataclasses.is_dataclass(value)]
 

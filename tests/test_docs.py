@@ -22,12 +22,12 @@ import pytest
 
 import wordprint
 from wordprint import commands, config, pipeline
-from wordprint.audio import SAMPLE_RATE, write_audio
 from wordprint.cli import COMMANDS
-from wordprint.manifest import read_jsonl
-from wordprint.recipe import from_dict
-from wordprint.stage import read_receipt
-from wordprint.textgrid import read_textgrid
+from wordprint.speech.audio import SAMPLE_RATE, write_audio
+from wordprint.speech.textgrid import read_textgrid
+from wordprint.stages.contract import read_receipt
+from wordprint.stages.manifest import read_jsonl
+from wordprint.stages.recipe import from_dict
 from wordprint.words.store import map_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]

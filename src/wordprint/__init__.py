@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wordprint.lazy import lazy_names
-from wordprint.version import __version__
+from wordprint.stages.lazy import lazy_names
+
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from wordprint.errors import WordprintError

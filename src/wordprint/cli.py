@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from wordprint import __version__
 from wordprint.errors import DiskFullError, WordprintError
-from wordprint.version import __version__
 
 COMMANDS = {
     "run": "all stages below on one or more corpora, from one TOML or from flags",

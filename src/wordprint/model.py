@@ -19,9 +19,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wordprint.audio import SAMPLE_RATE
 from wordprint.errors import InputError, ModelError, disk_errors
-from wordprint.manifest import digest_file
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.manifest import digest_file
 
 MODEL_SCHEMA = "wordprint.model/1"
 METADATA_KEY = "wordprint"

@@ -14,31 +14,31 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wordprint.cluster import Cluster
 from wordprint.config import RunConfig
 from wordprint.errors import InputError
-from wordprint.lazy import lazy_names
-from wordprint.progress import SILENT, Progress
-from wordprint.stage import Receipt
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.contract import Receipt
+from wordprint.stages.lazy import lazy_names
+from wordprint.stages.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from wordprint.align.calibrate import calibrate_goodness
     from wordprint.align.comparison import compare_alignments
-    from wordprint.align.run import align
-    from wordprint.corpora.download import download
-    from wordprint.corpora.prepare import prepare
-    from wordprint.corpora.validate import validate
+    from wordprint.align.stage import align
+    from wordprint.corpora.stage import prepare
+    from wordprint.desk.info import info
+    from wordprint.download.stage import download
     from wordprint.evaluate.outliers import outliers
-    from wordprint.evaluate.run import evaluate
-    from wordprint.export.run import export
-    from wordprint.info import info
+    from wordprint.evaluate.stage import evaluate
+    from wordprint.export.stage import export
     from wordprint.spot.enroll import enroll
     from wordprint.spot.stream import spot
     from wordprint.train.inspect import inspect_triplets
-    from wordprint.train.loop import train
-    from wordprint.words.build import words
+    from wordprint.train.stage import train
+    from wordprint.validate.stage import validate
     from wordprint.words.convert import convert
     from wordprint.words.inspect import inspect_words
+    from wordprint.words.stage import words
 
 __all__ = [
     "align",
@@ -62,20 +62,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "download": "wordprint.corpora.download",
-    "prepare": "wordprint.corpora.prepare",
-    "validate": "wordprint.corpora.validate",
-    "align": "wordprint.align.run",
+    "download": "wordprint.download.stage",
+    "prepare": "wordprint.corpora.stage",
+    "validate": "wordprint.validate.stage",
+    "align": "wordprint.align.stage",
     "calibrate_goodness": "wordprint.align.calibrate",
     "compare_alignments": "wordprint.align.comparison",
-    "words": "wordprint.words.build",
-    "train": "wordprint.train.loop",
-    "evaluate": "wordprint.evaluate.run",
-    "export": "wordprint.export.run",
+    "words": "wordprint.words.stage",
+    "train": "wordprint.train.stage",
+    "evaluate": "wordprint.evaluate.stage",
+    "export": "wordprint.export.stage",
     "enroll": "wordprint.spot.enroll",
     "spot": "wordprint.spot.stream",
     "convert": "wordprint.words.convert",
-    "info": "wordprint.info",
+    "info": "wordprint.desk.info",
     "inspect_words": "wordprint.words.inspect",
     "inspect_triplets": "wordprint.train.inspect",
     "outliers": "wordprint.evaluate.outliers",
@@ -118,7 +118,7 @@ def run(
     ]
     receipts = [_load(name)(*arguments, **options) for name, arguments, options in steps]
     if config.demo.keywords:
-        from wordprint.demo import demo
+        from wordprint.desk.demo import demo
 
         receipts.append(demo(model, folder["demo"], config.demo, config.prepare, config.spot, **shared))
     return receipts

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from wordprint.align.pocketsphinx import PocketsphinxAligner
-from wordprint.audio import SAMPLE_RATE, write_audio
 from wordprint.config import AlignConfig
-from wordprint.corpora.espeak import Synthesiser, Voice
-from wordprint.manifest import UTTERANCES, write_jsonl
 from wordprint.records import Interval, Utterance
+from wordprint.speech.audio import SAMPLE_RATE, write_audio
+from wordprint.speech.espeak import Synthesiser, Voice
+from wordprint.stages.manifest import UTTERANCES, write_jsonl
 
 SENTENCES = (
     "the doctor opened the yellow window",

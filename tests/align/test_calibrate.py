@@ -21,12 +21,12 @@ from wordprint.align.calibrate import calibrate_goodness
 from wordprint.align.compare import match_words
 from wordprint.align.corruption import corrupt, digest64, sample
 from wordprint.align.operating import auc, curve, threshold, values
-from wordprint.align.run import align
-from wordprint.audio import SAMPLE_RATE, write_audio
+from wordprint.align.stage import align
 from wordprint.config import AlignConfig, CalibrateConfig
 from wordprint.errors import AlignmentError, ConfigError, DatasetError
-from wordprint.manifest import ALIGNMENTS, read_jsonl
 from wordprint.records import Alignment, Interval, Utterance
+from wordprint.speech.audio import SAMPLE_RATE, write_audio
+from wordprint.stages.manifest import ALIGNMENTS, read_jsonl
 
 from .conftest import Speech, write_manifest
 

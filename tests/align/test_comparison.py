@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from wordprint.align import comparison
 from wordprint.align.comparison import compare_alignments
 from wordprint.align.comparison_tally import Differences, Tally, tenths
-from wordprint.audio import write_audio
 from wordprint.errors import DatasetError, InputError, OutputConflictError
-from wordprint.manifest import ALIGNMENTS, read_jsonl, write_jsonl
 from wordprint.records import Alignment, Interval
-from wordprint.stage import digest_input
-from wordprint.textgrid import write_textgrid
+from wordprint.speech.audio import write_audio
+from wordprint.speech.textgrid import write_textgrid
+from wordprint.stages.contract import digest_input
+from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, write_jsonl
 
 Words = Sequence[tuple[str, float, float]]
 

@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
 
-from wordprint.align.run import align
-from wordprint.audio import write_audio
+from wordprint.align.mfa.program import MfaError
+from wordprint.align.stage import align
 from wordprint.config import AlignConfig
 from wordprint.errors import ConfigError, InputError
-from wordprint.manifest import UTTERANCES, read_jsonl, write_jsonl
-from wordprint.mfa.program import MfaError
 from wordprint.records import Utterance
-from wordprint.stage import digest_input, read_receipt
-from wordprint.textgrid import read_textgrid
+from wordprint.speech.audio import write_audio
+from wordprint.speech.textgrid import read_textgrid
+from wordprint.stages.contract import digest_input, read_receipt
+from wordprint.stages.manifest import UTTERANCES, read_jsonl, write_jsonl
 
 STAND_IN = Path(__file__).with_name("mfa_stand_in.py")
 COMMAND = shlex.join([sys.executable, "-S", "-E", str(STAND_IN)])
@@ -320,7 +320,7 @@ def test_an_exit_code_after_all_was_done_is_no_failure(
 
 
 KILLED = """
-import sys; from pathlib import Path; from wordprint.align.run import align; from wordprint.config import AlignConfig
+import sys; from pathlib import Path; from wordprint.align.stage import align; from wordprint.config import AlignConfig
 if __name__ == "__main__":
     align(sys.argv[1], sys.argv[2], AlignConfig(aligner="mfa", mfa_command=sys.argv[3], lexicon=Path(sys.argv[4]), g2p="rules",
           mfa_shard_hours=float(sys.argv[5])), workers=int(sys.argv[6]))

@@ -14,19 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wordprint.align.existing import TextGridAligner
+from wordprint.align.mfa.corpus import Entry, Written, write_corpus
+from wordprint.align.mfa.dictionary import Pronunciations
+from wordprint.align.mfa.failures import known_failure, last_words
 from wordprint.align.mfa.plan import Plan, in_order
+from wordprint.align.mfa.program import MfaError, mfa_version, read_terminal, run_mfa
 from wordprint.align.mfa.shard import Reader, Setup, join_clitics, read_goodness
-from wordprint.audio import read_audio, write_audio
 from wordprint.config import AlignConfig
 from wordprint.errors import AudioError, DiskFullError
-from wordprint.g2p import RuleG2P
-from wordprint.mfa.corpus import Entry, Written, write_corpus
-from wordprint.mfa.dictionary import Pronunciations
-from wordprint.mfa.failures import known_failure, last_words
-from wordprint.mfa.program import MfaError, mfa_version, read_terminal, run_mfa
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.text import normalise
-from wordprint.textgrid import read_textgrid, write_textgrid
+from wordprint.speech.audio import read_audio, write_audio
+from wordprint.speech.g2p import RuleG2P
+from wordprint.speech.text import normalise
+from wordprint.speech.textgrid import read_textgrid, write_textgrid
 
 # What MFA 3.4.3 printed (folders shortened); its messages go through rich, which boxes and wraps them.
 NO_MODEL = """

@@ -14,10 +14,10 @@ import pytest
 from wordprint.align.compare import boundary_errors
 from wordprint.align.pocketsphinx import BEAMS, SEARCH, PocketsphinxAligner
 from wordprint.align.senones import WordStates, parse_senone_log, state_starts
-from wordprint.audio import SAMPLE_RATE, to_int16
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError, DiskFullError
 from wordprint.records import Alignment, Utterance
+from wordprint.speech.audio import SAMPLE_RATE, to_int16
 
 from .conftest import Speech
 
@@ -228,7 +228,7 @@ def test_memory_of_a_process_stays_below_100_mb(corpus: list[Speech]) -> None:
 import re
 from pathlib import Path
 from wordprint.align.base import load_aligner
-from wordprint.audio import read_audio
+from wordprint.speech.audio import read_audio
 from wordprint.config import AlignConfig
 from wordprint.records import Utterance
 aligner = load_aligner(AlignConfig())

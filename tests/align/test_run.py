@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from wordprint.align.base import transcript_words
-from wordprint.align.run import align, align_shard
-from wordprint.audio import probe_audio
+from wordprint.align.stage import align, align_shard
 from wordprint.config import AlignConfig
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
-from wordprint.manifest import ALIGNMENTS, read_jsonl
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.textgrid import read_textgrid, write_textgrid
+from wordprint.speech.audio import probe_audio
+from wordprint.speech.textgrid import read_textgrid, write_textgrid
+from wordprint.stages.manifest import ALIGNMENTS, read_jsonl
 
 from .conftest import Speech, write_manifest
 
@@ -77,7 +77,7 @@ def test_two_workers_write_the_same_bytes_and_a_rerun_nothing(manifest: Path, tm
 
 
 def test_goes_on_where_it_was_killed(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wordprint.align.run._SHARD_SIZE", 2)
+    monkeypatch.setattr("wordprint.align.stage._SHARD_SIZE", 2)
     align(manifest, tmp_path / "whole", EVEN)
     calls = []
 
@@ -87,7 +87,7 @@ def test_goes_on_where_it_was_killed(manifest: Path, tmp_path: Path, monkeypatch
             raise KeyboardInterrupt
         return align_shard(utterances, **arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("wordprint.align.run.align_shard", dies_at_the_third)
+    monkeypatch.setattr("wordprint.align.stage.align_shard", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         align(manifest, tmp_path / "killed", EVEN)
     assert not (tmp_path / "killed" / ALIGNMENTS).exists()
@@ -269,7 +269,7 @@ def test_files_that_may_not_be_read_are_dropped_and_no_others(
     monkeypatch.setattr(Path, "stat", refuses_one)
     receipt = align(manifest, tmp_path / "audio", EVEN)
     assert receipt.counts == {"in": 6, "kept": 5, "dropped": {"unreadable_audio": 1}}
-    monkeypatch.setattr("wordprint.stage.digest_input", str)  # the fingerprint of the folder needs every file
+    monkeypatch.setattr("wordprint.stages.contract.digest_input", str)  # the fingerprint of the folder needs every file
     receipt = align(manifest, tmp_path / "textgrids", AlignConfig(aligner="textgrid", textgrids=textgrids))
     assert receipt.counts == {"in": 6, "kept": 5, "dropped": {"unreadable_textgrid": 1}}
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from corpus_files import dropped, lines, record, write
 from wordprint.config import PrepareConfig
 from wordprint.corpora import common_voice
-from wordprint.corpora.prepare import prepare
 from wordprint.corpora.reader import Problem
-from wordprint.corpora.validate import validate
+from wordprint.corpora.stage import prepare
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
+from wordprint.validate.stage import validate
 
 CONFIG = PrepareConfig()
 ANN, BOB = (hashlib.sha512(name.encode()).hexdigest() for name in ("ann", "bob"))

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from corpus_files import dropped, lines, record, write
 from wordprint.align.base import load_aligner
-from wordprint.align.run import align
+from wordprint.align.stage import align
 from wordprint.config import AlignConfig, PrepareConfig
 from wordprint.corpora import lhotse as reader
-from wordprint.corpora.prepare import prepare
 from wordprint.corpora.reader import Problem
+from wordprint.corpora.stage import prepare
 from wordprint.errors import ConfigError, DatasetError, InputError, MissingExtraError
-from wordprint.manifest import to_line
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.textgrid import read_textgrid, write_textgrid
+from wordprint.speech.textgrid import read_textgrid, write_textgrid
+from wordprint.stages.manifest import to_line
 from wordprint.words.convert import convert
 
 lhotse = pytest.importorskip("lhotse", reason="lhotse is not installed: pip install 'wordprint[lhotse]'")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from corpus_files import dropped, librispeech, lines, record, write
-from wordprint.audio import read_audio
 from wordprint.config import PrepareConfig
-from wordprint.corpora import prepare as stage_module
-from wordprint.corpora.prepare import prepare, safe_name
+from wordprint.corpora import stage as stage_module
+from wordprint.corpora.stage import prepare, safe_name
 from wordprint.errors import ConfigError, InputError, OutputConflictError
-from wordprint.manifest import read_utterances
+from wordprint.speech.audio import read_audio
+from wordprint.stages.manifest import read_utterances
 from wordprint.words.split import side
 
 

@@ -15,9 +15,9 @@ from wordprint.config import PrepareConfig
 from wordprint.corpora import folder, kaldi, librispeech, metadata
 from wordprint.corpora.reader import UNTIL_END, Problem, read_lines
 from wordprint.corpora.source import Source, find_kind, parse_source
-from wordprint.corpora.table import Table
 from wordprint.errors import ConfigError, InputError, WordprintError
 from wordprint.records import Utterance
+from wordprint.stages.disk_table import Table
 
 CONFIG = PrepareConfig()
 
@@ -127,7 +127,7 @@ def test_kaldi_segments(tmp_path: Path) -> None:
 
 
 def test_segments_outside_their_recording(tmp_path: Path) -> None:
-    from wordprint.corpora.prepare import probe
+    from wordprint.corpora.stage import probe
 
     audio = str(record(tmp_path / "a.wav", 2.0))
     spans = [(0.5, UNTIL_END), (1.0, 2.4), (1.0, 2.6), (2.1, 2.2), (1.0, 1.0), (-1.0, 1.0), (float("nan"), 1.0)]

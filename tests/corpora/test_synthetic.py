@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from corpus_files import lines
-from wordprint.audio import SAMPLE_RATE, read_audio
 from wordprint.config import PrepareConfig
 from wordprint.corpora import synthetic
-from wordprint.corpora.prepare import prepare
 from wordprint.corpora.sentences import PATTERNS, VOCABULARY, draw_sentences
+from wordprint.corpora.stage import prepare
 from wordprint.errors import ConfigError, InputError, MissingExtraError
-from wordprint.manifest import read_utterances
+from wordprint.speech.audio import SAMPLE_RATE, read_audio
+from wordprint.stages.manifest import read_utterances
 
 pytest.importorskip("espeakng_loader", reason="synthetic speech needs the extra 'synthetic'")
-from wordprint.corpora.espeak import ACCENTS, Synthesiser, Voice
+from wordprint.speech.espeak import ACCENTS, Synthesiser, Voice
 
 SMALL = PrepareConfig(synthetic_utterances=12, synthetic_speakers=4)
 

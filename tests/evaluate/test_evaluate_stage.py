@@ -16,8 +16,8 @@ from wordprint.config import EvaluateConfig
 from wordprint.errors import ConfigError, DatasetError, DiskFullError, InputError, LeakError, ModelError, OutputConflictError
 from wordprint.evaluate import few_shot
 from wordprint.evaluate.data import seen_in_training
-from wordprint.evaluate.run import evaluate
-from wordprint.manifest import digest_file, read_jsonl
+from wordprint.evaluate.stage import evaluate
+from wordprint.stages.manifest import digest_file, read_jsonl
 from wordprint.words.tokens import load_tokens
 
 CONFIG = EvaluateConfig(targets=("yes", "no", "up"), shots=(1, 3), draws=5, dtw_tokens=20, players=2)
@@ -34,7 +34,7 @@ def scored(word_folder, tmp_path_factory):
 @pytest.fixture
 def plain_report(monkeypatch):
     """Plots take seconds; most tests don't look at them."""
-    monkeypatch.setattr("wordprint.evaluate.run.write_report", lambda path, *_: path.write_text("report"))
+    monkeypatch.setattr("wordprint.evaluate.stage.write_report", lambda path, *_: path.write_text("report"))
 
 
 def _metrics(output):
@@ -114,7 +114,7 @@ def test_another_model_is_another_run(scored, word_folder):
 
 @pytest.mark.usefixtures("plain_report")
 def test_embeddings_are_kept_until_the_stage_is_done(word_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("wordprint.evaluate.run.run_protocols", _interrupt)
+    monkeypatch.setattr("wordprint.evaluate.stage.run_protocols", _interrupt)
     with pytest.raises(KeyboardInterrupt):
         evaluate(Bands(), [word_folder], tmp_path / "out", CONFIG)
     calls = Bands.calls

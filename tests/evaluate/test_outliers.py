@@ -13,11 +13,11 @@ from wordprint.errors import ConfigError, DatasetError
 from wordprint.evaluate import outliers as stage
 from wordprint.evaluate.centres import Centres, sum_by_word, usual_pronunciations
 from wordprint.evaluate.outliers import outliers
-from wordprint.manifest import read_jsonl
 from wordprint.records import Alignment, Interval
-from wordprint.textgrid import read_textgrid, write_textgrid
-from wordprint.words.build import words
+from wordprint.speech.textgrid import read_textgrid, write_textgrid
+from wordprint.stages.manifest import read_jsonl
 from wordprint.words.dataset import WordDataset
+from wordprint.words.stage import words
 
 VOCABULARY = ("aei", "aeo", "aeu", "aio", "aiu", "eio", "eiu", "iou")
 """Words that differ in their sets of tones: what the toy model hears."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wordprint.audio import SAMPLE_RATE, write_audio
+from wordprint.speech.audio import SAMPLE_RATE, write_audio
 
 PITCHES_HZ = {"yes": 300, "no": 450, "up": 650, "bed": 900, "cat": 1300, "dog": 1900}
 

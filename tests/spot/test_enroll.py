@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from toy_model import RATE, padded, word
-from wordprint.audio import write_audio
 from wordprint.config import SpotConfig
 from wordprint.errors import EnrollmentError, InputError
 from wordprint.model import Model
+from wordprint.speech.audio import write_audio
 from wordprint.spot.enroll import Enrollment, centred, enroll
 from wordprint.spot.trim import Speech, find_speech
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.audio import SAMPLE_RATE, write_audio
 from wordprint.config import TrainConfig, WordsConfig
-from wordprint.manifest import write_jsonl
 from wordprint.records import Alignment, Interval
-from wordprint.textgrid import write_textgrid
-from wordprint.words.build import words
+from wordprint.speech.audio import SAMPLE_RATE, write_audio
+from wordprint.speech.textgrid import write_textgrid
+from wordprint.stages.manifest import write_jsonl
+from wordprint.words.stage import words
 
 TONES_HZ = {"a": 300.0, "e": 600.0, "i": 1200.0, "o": 2400.0, "u": 4800.0}
 WORDS = ["aei", "iea", "oui", "uoa", "aou", "eia", "iuo", "uae", "eou", "oia", "aio", "ueo"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.audio import write_audio
 from wordprint.config import TrainConfig
 from wordprint.errors import InputError
+from wordprint.speech.audio import write_audio
 from wordprint.train import augment
 from wordprint.train.augment import Filters, Noises, Sounds
 

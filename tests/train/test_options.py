@@ -9,9 +9,9 @@ import pytest
 from wordprint.config import TrainConfig
 from wordprint.errors import ConfigError
 from wordprint.train.device import cpu_threads
-from wordprint.train.loop import train
 from wordprint.train.losses import LOSSES, LOSSES_OF_PAIRS
 from wordprint.train.options import LOWEST, SHARES, check
+from wordprint.train.stage import train
 
 NUMBERS = [option.name for option in dataclasses.fields(TrainConfig) if option.type in ("int", "float")]
 WITHOUT_LOWEST = {"learning_rate", "temperature", "min_snr_db", "max_snr_db", "min_level_db", "max_level_db"}

@@ -12,10 +12,10 @@ import torch
 
 from wordprint.config import TrainConfig
 from wordprint.errors import ConfigError, DatasetError, LeakError, WordprintError
-from wordprint.manifest import read_jsonl
-from wordprint.train import fit as fitting
+from wordprint.stages.manifest import read_jsonl
+from wordprint.train import loop as fitting
 from wordprint.train.checkpoint import load_checkpoint
-from wordprint.train.loop import train
+from wordprint.train.stage import train
 
 from .conftest import build_words
 
@@ -99,7 +99,7 @@ def test_two_processes(tone_words, tmp_path, small):
     script = tmp_path / "ddp.py"
     options = repr(dataclasses.asdict(small))
     script.write_text(
-        "from wordprint.config import TrainConfig\nfrom wordprint.train.loop import train\n"
+        "from wordprint.config import TrainConfig\nfrom wordprint.train.stage import train\n"
         f"receipt = train({str(tone_words)!r}, {str(tmp_path / 'out')!r}, TrainConfig(**{options}))\n"
         "print(f\"processes {receipt.details['processes']}\", flush=True)\n"
     )
@@ -130,7 +130,7 @@ def test_a_leaking_dataset_is_refused(tone_words, tmp_path, small, monkeypatch):
     def leaks(dataset):
         raise LeakError("1 words both in train and in validation")
 
-    monkeypatch.setattr("wordprint.train.loop.check_leaks", leaks)
+    monkeypatch.setattr("wordprint.train.stage.check_leaks", leaks)
     with pytest.raises(LeakError):
         train(tone_words, tmp_path / "out", small)
 
@@ -142,7 +142,7 @@ def test_too_few_speakers_to_train_on(tmp_path, small):
 
 
 def test_without_validation_words_the_last_network_is_kept(tmp_path, small, monkeypatch):
-    monkeypatch.setattr("wordprint.train.loop.ValidationWords.of", lambda dataset, config: None)
+    monkeypatch.setattr("wordprint.train.stage.ValidationWords.of", lambda dataset, config: None)
     folder = build_words(tmp_path)
     receipt = train(folder, tmp_path / "out", small)
     assert receipt.details["best_validation_ap"] is None
@@ -187,6 +187,6 @@ class _Silent:
         pass
 
     def task(self, name, total, unit):
-        from wordprint.progress import SILENT
+        from wordprint.stages.progress import SILENT
 
         return SILENT.task(name, total, unit)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE, write_audio
 from wordprint.config import WordsConfig
-from wordprint.words.build import words
+from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.words.dataset import WordDataset
+from wordprint.words.stage import words
 
 Word = tuple[str, float, float]
 

@@ -12,14 +12,14 @@ import soundfile
 
 from browser import chromium, heard_s, ink, opened, page_data, titles  # noqa: F401 (chromium is a fixture)
 from train.conftest import PHONE_S, build_words
-from wordprint.audio import SAMPLE_RATE, write_audio
 from wordprint.cli import main
 from wordprint.config import InspectWordsConfig, WordsConfig
 from wordprint.errors import ConfigError, InputError
-from wordprint.words.build import words
+from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.words.convert import from_folders
 from wordprint.words.dataset import WordDataset
 from wordprint.words.inspect import inspect_words
+from wordprint.words.stage import words
 
 SENTENCE = [("alpha", 0.2, 0.5), ("of", 0.5, 0.6), ("beta", 0.6, 1.0), ("gamma", 1.05, 1.5), ("delta", 2.9, 3.2)]
 PHONES = [("B", 0.6, 0.7), ("EY", 0.7, 0.85), ("T", 0.85, 0.9), ("AH", 0.9, 1.0)]

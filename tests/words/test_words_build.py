@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wordprint.audio import SAMPLE_RATE
 from wordprint.config import WordsConfig
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
-from wordprint.stage import RECEIPT
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.contract import RECEIPT
 from wordprint.words import filters
-from wordprint.words.build import words
 from wordprint.words.cut import excluded_words
 from wordprint.words.dataset import WordDataset
+from wordprint.words.stage import words
 
 ALL = WordsConfig(
     min_letters=1, min_tokens=1, min_speakers=1, validation_speakers=0, test_speakers=0, validation_words=0, test_words=0
@@ -261,7 +261,7 @@ def test_killed_in_the_second_pass_goes_on(corpus_folder, dataset, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         words(corpus_folder, tmp_path / "out", config)
     monkeypatch.undo()
-    monkeypatch.setattr("wordprint.words.build.read_audio", lambda *_: pytest.fail("audio was read again"))
+    monkeypatch.setattr("wordprint.words.stage.read_audio", lambda *_: pytest.fail("audio was read again"))
     again = words(corpus_folder, tmp_path / "out", config)
     assert again.outputs == json.loads((dataset.path / RECEIPT).read_text())["outputs"]
 

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from wordprint.audio import read_audio, to_int16, write_audio
 from wordprint.errors import ConfigError, InputError, OutputConflictError
+from wordprint.speech.audio import read_audio, to_int16, write_audio
 from wordprint.words import hub
 from wordprint.words.convert import convert, from_folders, write_folders
 from wordprint.words.dataset import WordDataset

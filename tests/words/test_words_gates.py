@@ -11,9 +11,9 @@ import pytest
 
 from wordprint.config import WordsConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError
-from wordprint.stage import RECEIPT
-from wordprint.words.build import words
+from wordprint.stages.contract import RECEIPT
 from wordprint.words.dataset import WordDataset
+from wordprint.words.stage import words
 
 from .conftest import Corpus, write_textgrid
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wordprint.audio import SAMPLE_RATE, read_audio, to_float32, write_audio
 from wordprint.errors import ConfigError, InputError
+from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_float32, write_audio
 from wordprint.words import tokens as module
 from wordprint.words.tokens import load_tokens
 

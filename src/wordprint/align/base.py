@@ -22,12 +22,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.cluster import Cluster
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError
 from wordprint.records import Alignment, Utterance
-from wordprint.stage import StageRun
-from wordprint.text import normalise, unknown_characters
+from wordprint.speech.text import normalise, unknown_characters
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.contract import StageRun
 
 ALIGNERS = {
     "pocketsphinx": "wordprint.align.pocketsphinx:PocketsphinxAligner",

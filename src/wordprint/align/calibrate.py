@@ -16,15 +16,15 @@ from wordprint.align.base import Aligner, load_single
 from wordprint.align.calibrate_report import render_report
 from wordprint.align.corruption import KINDS, corrupt, sample
 from wordprint.align.operating import curve, default_point, values
-from wordprint.audio import read_audio
-from wordprint.cluster import Cluster
 from wordprint.config import AlignConfig, CalibrateConfig, WordsConfig
 from wordprint.errors import AlignmentError, AudioError, ConfigError, InputError
-from wordprint.manifest import ALIGNMENTS, read_jsonl, resolve, write_json, write_jsonl, write_text
-from wordprint.progress import Progress
 from wordprint.records import Interval, Utterance
-from wordprint.stage import Receipt, StageRun, config_to_json, open_stage
-from wordprint.textgrid import read_textgrid
+from wordprint.speech.audio import read_audio
+from wordprint.speech.textgrid import read_textgrid
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.contract import Receipt, StageRun, config_to_json, open_stage
+from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_json, write_jsonl, write_text
+from wordprint.stages.progress import Progress
 
 SCHEMA = "wordprint.calibration/1"
 FOLDER, CALIBRATION, SCORES, REPORT = "calibration", "calibration.json", "scores.jsonl", "report.html"

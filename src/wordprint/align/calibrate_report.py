@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from wordprint import html
 from wordprint.align.corruption import KINDS
 from wordprint.align.operating import DEFAULT_LOST, default_point
+from wordprint.pages import html
 
 if TYPE_CHECKING:
     from markupsafe import Markup

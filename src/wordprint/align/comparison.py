@@ -17,13 +17,13 @@ from wordprint.align.comparison_report import render_report
 from wordprint.align.comparison_tally import Tally
 from wordprint.align.existing import restore_unknown
 from wordprint.align.second import SecondAlignments, index_textgrids, open_second, textgrid_folder
-from wordprint.cluster import Cluster
 from wordprint.errors import DatasetError, InputError
-from wordprint.manifest import ALIGNMENTS, read_jsonl, resolve, write_json, write_jsonl, write_text
-from wordprint.progress import Progress
 from wordprint.records import Interval, Utterance
-from wordprint.stage import PARTS, RECEIPT, Receipt, StageRun, open_stage, read_receipt
-from wordprint.textgrid import read_textgrid
+from wordprint.speech.textgrid import read_textgrid
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.contract import PARTS, RECEIPT, Receipt, StageRun, open_stage, read_receipt
+from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_json, write_jsonl, write_text
+from wordprint.stages.progress import Progress
 
 SCHEMA = "wordprint.comparison/1"
 COMPARISON, DIFFERENCES, REPORT = "comparison.json", "differences.jsonl", "report.html"

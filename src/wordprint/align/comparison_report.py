@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint import html
 from wordprint.align.comparison_tally import LIMITS_MS, Word, boundary_differences
-from wordprint.audio import SAMPLE_RATE, read_audio
 from wordprint.errors import AudioError
-from wordprint.manifest import read_jsonl
+from wordprint.pages import html
 from wordprint.records import Utterance
+from wordprint.speech.audio import SAMPLE_RATE, read_audio
+from wordprint.stages.manifest import read_jsonl
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -11,7 +11,7 @@ import numpy as np
 
 from wordprint.errors import DatasetError
 from wordprint.records import Utterance
-from wordprint.text import normalise
+from wordprint.speech.text import normalise
 
 KINDS = {"other": "another sentence", "substituted": "a word replaced", "inserted": "a word added", "deleted": "a word left out"}
 """Ways in which a transcript is made wrong, as people read them."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError, InputError
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.text import normalise
-from wordprint.textgrid import UNKNOWN_WORD, read_textgrid
+from wordprint.speech.text import normalise
+from wordprint.speech.textgrid import UNKNOWN_WORD, read_textgrid
 
 _SLACK_S = 0.1
 """An interval may end this much after its utterance (rounding, padding); it is cut there."""

@@ -10,7 +10,7 @@ from wordprint.align.quality import mean_goodness
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.textgrid import SILENCES
+from wordprint.speech.textgrid import SILENCES
 
 _OVERLAP_S = 0.001  # rounding of whoever wrote the manifest
 

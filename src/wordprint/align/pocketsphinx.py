@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from wordprint.align.base import transcript_words
 from wordprint.align.quality import FRAME_S, correct_phones, correct_words, frame_goodness, mean_goodness
 from wordprint.align.senones import WordStates, log_is_cut_off, parse_senone_log, state_starts
-from wordprint.audio import SAMPLE_RATE, to_int16
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError, require_extra
-from wordprint.g2p import load_g2p
-from wordprint.lexicon import ARPABET, Lexicon, Pronunciation, strip_variant
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.text import base_language
+from wordprint.speech.audio import SAMPLE_RATE, to_int16
+from wordprint.speech.g2p import load_g2p
+from wordprint.speech.lexicon import ARPABET, Lexicon, Pronunciation, strip_variant
+from wordprint.speech.text import base_language
 
 SEARCH = {"bestpath": False, "silprob": 0.5, "wip": 1.0, "lw": 1.0, "wbeam": 1e-80}
 """Search options that align best: no pass over a word lattice, silence as likely as not between words, wide beams."""

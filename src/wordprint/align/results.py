@@ -8,7 +8,7 @@ from typing import Any
 
 from wordprint.errors import AlignmentError, InputError
 from wordprint.records import Alignment, Utterance
-from wordprint.textgrid import write_textgrid
+from wordprint.speech.textgrid import write_textgrid
 
 TEXTGRIDS = "textgrids"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from wordprint.align.existing import clip, restore_unknown
 from wordprint.errors import AlignmentError, DiskFullError, InputError
-from wordprint.manifest import ALIGNMENTS, atomic_path, resolve
 from wordprint.records import Interval, Utterance
-from wordprint.textgrid import read_textgrid
+from wordprint.speech.textgrid import read_textgrid
+from wordprint.stages.manifest import ALIGNMENTS, atomic_path, resolve
 
 MISSING = "not_in_second_alignment"
 """Reason of an utterance or word that the other alignments don't have."""

@@ -12,7 +12,7 @@ from wordprint.commands.stages import align, evaluate, export, outliers, prepare
 from wordprint.commands.tools import convert, doctor, download, info, inspect, plan
 from wordprint.config import RunConfig
 from wordprint.errors import ConfigError
-from wordprint.recipe import read_toml
+from wordprint.stages.recipe import read_toml
 
 COMMANDS: dict[str, Callable[..., None]] = {
     command.__name__: command

@@ -9,11 +9,11 @@ from typing import Annotated, Any, TypeVar
 
 from tyro.conf import FlagCreatePairsOff, arg
 
-from wordprint.cluster import Cluster
+from wordprint.desk.machine import cores
 from wordprint.errors import ConfigError
-from wordprint.machine import cores
-from wordprint.progress import for_terminal
-from wordprint.stage import Receipt
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.contract import Receipt
+from wordprint.stages.progress import for_terminal
 
 Fields = TypeVar("Fields")
 Flat = Annotated[Fields, arg(name="")]

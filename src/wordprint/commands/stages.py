@@ -22,7 +22,7 @@ from wordprint.config import (
     ValidateConfig,
     WordsConfig,
 )
-from wordprint.progress import for_terminal
+from wordprint.stages.progress import for_terminal
 
 
 def prepare(

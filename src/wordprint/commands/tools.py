@@ -14,7 +14,7 @@ from wordprint import pipeline
 from wordprint.commands.options import Flat, Output, Overwrite, columns, report
 from wordprint.config import InspectTripletsConfig, InspectWordsConfig, RunConfig
 from wordprint.errors import ConfigError
-from wordprint.progress import for_terminal
+from wordprint.stages.progress import for_terminal
 
 
 def download(
@@ -35,7 +35,7 @@ def download(
         mirror: Server to ask first, laid out as the corpus's own is.
         keep_archives: Keep the archives that were extracted.
     """
-    from wordprint.corpora.download import listing, next_command
+    from wordprint.download.stage import listing, next_command
 
     if not corpus and not subset:
         print(listing())
@@ -95,7 +95,7 @@ def info(paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...")],
     Args:
         as_json: Print one JSON document instead of lines for people.
     """
-    from wordprint.info import as_text
+    from wordprint.desk.info import as_text
 
     for path in paths:
         found = pipeline.info(path)
@@ -119,8 +119,8 @@ def plan(
         work: Folder that 'run' will write to: its disk is measured, and must be large enough.
         utterances: Utterances to measure on, drawn from all corpora.
     """
-    from wordprint.plan.run import as_text, disk_warning
-    from wordprint.plan.run import plan as measure
+    from wordprint.desk.plan.run import as_text, disk_warning
+    from wordprint.desk.plan.run import plan as measure
 
     if sources:
         config = dataclasses.replace(config, sources=sources)
@@ -137,8 +137,8 @@ def doctor(mfa_command: str = "mfa", as_json: FlagCreatePairsOff[bool] = False) 
         mfa_command: How the Montreal Forced Aligner is started, such as 'conda run --no-capture-output -n aligner mfa'.
         as_json: Print one JSON document instead of a table.
     """
-    from wordprint.doctor import as_text, healthy
-    from wordprint.doctor import doctor as examine
+    from wordprint.desk.doctor import as_text, healthy
+    from wordprint.desk.doctor import doctor as examine
 
     found = examine(mfa_command)
     print(json.dumps([dataclasses.asdict(finding) for finding in found], indent=2) if as_json else as_text(found, columns()))

@@ -16,12 +16,12 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from wordprint.audio import AUDIO_SUFFIXES
 from wordprint.config import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, missing_transcript, not_utf8
-from wordprint.corpora.table import Table
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
+from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.stages.disk_table import Table
 
 LAYOUT = "cv-corpus-…/LANG with validated.tsv and clips/"
 LICENCE = "CC0-1.0"

@@ -15,7 +15,7 @@ from wordprint.config import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Folder, Problem, folders, missing_audio, missing_transcript, read_text
 from wordprint.errors import InputError
 from wordprint.records import Utterance
-from wordprint.textgrid import SILENCES, read_tiers, words_tier
+from wordprint.speech.textgrid import SILENCES, read_tiers, words_tier
 
 LAYOUT = "recordings with .lab, .txt or .TextGrid of the same name beside them"
 _SUFFIXES = (".lab", ".txt", ".textgrid")  # the first one found counts

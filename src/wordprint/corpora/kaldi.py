@@ -12,9 +12,9 @@ from pathlib import Path
 
 from wordprint.config import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, missing_audio, missing_transcript, read_lines
-from wordprint.corpora.table import Table
 from wordprint.errors import InputError
 from wordprint.records import Utterance
+from wordprint.stages.disk_table import Table
 
 LAYOUT = "wav.scp, text and utt2spk"
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from wordprint.config import PrepareConfig
 from wordprint.corpora.reader import Problem, missing_audio, missing_transcript
-from wordprint.corpora.table import Table
 from wordprint.errors import InputError, require_extra
 from wordprint.records import Utterance
+from wordprint.stages.disk_table import Table
 
 LAYOUT = "recordings.jsonl.gz with supervisions.jsonl.gz, or cuts.jsonl.gz"
 UNKNOWN_SPEAKER = "unknown"

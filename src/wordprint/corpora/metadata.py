@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from wordprint.audio import AUDIO_SUFFIXES
 from wordprint.config import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, folders, missing_audio, missing_transcript, read_lines
-from wordprint.corpora.table import Table
 from wordprint.errors import InputError
 from wordprint.records import Utterance
+from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.stages.disk_table import Table
 
 LAYOUT = "metadata.csv with lines id|transcript"
 _TABLE = "metadata.csv"

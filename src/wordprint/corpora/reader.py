@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wordprint.audio import AUDIO_SUFFIXES
+from wordprint.speech.audio import AUDIO_SUFFIXES
 
 UNTIL_END = math.inf
 """`end_s` of an utterance that lasts until its recording ends."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from wordprint.config import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Folder, Problem, folders, missing_audio, read_lines
-from wordprint.corpora.table import Table
 from wordprint.errors import InputError
 from wordprint.records import Utterance
+from wordprint.stages.disk_table import Table
 
 LAYOUT = "word/SPEAKER_nohash_N.wav with validation_list.txt and testing_list.txt"
 LICENCE = "CC BY 4.0"

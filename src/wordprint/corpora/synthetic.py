@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE, write_audio
-from wordprint.cluster import Cluster
 from wordprint.config import PrepareConfig
-from wordprint.corpora.espeak import ACCENTS, Synthesiser, Voice
 from wordprint.corpora.sentences import draw_sentences
 from wordprint.errors import ConfigError, InputError
-from wordprint.manifest import atomic_path, read_jsonl, write_jsonl, write_text
 from wordprint.records import Interval
-from wordprint.stage import StageRun
+from wordprint.speech.audio import SAMPLE_RATE, write_audio
+from wordprint.speech.espeak import ACCENTS, Synthesiser, Voice
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.contract import StageRun
+from wordprint.stages.manifest import atomic_path, read_jsonl, write_jsonl, write_text
 
 FOLDER = "synthetic"
 SUBSET = "espeak"

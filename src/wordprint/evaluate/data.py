@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from wordprint.config import EvaluateConfig
 from wordprint.errors import LeakError, ModelError
-from wordprint.manifest import atomic_path
 from wordprint.model import WaveformEmbedder
-from wordprint.progress import Progress
+from wordprint.stages.manifest import atomic_path
+from wordprint.stages.progress import Progress
 from wordprint.words.dataset import is_word_dataset
 from wordprint.words.folders import SILENCE
 from wordprint.words.tokens import Tokens, load_tokens

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE
-from wordprint.progress import SILENT, Progress
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.progress import SILENT, Progress
 
 FRAME_SAMPLES = 400
 """25 ms."""

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE
 from wordprint.errors import MissingExtraError
+from wordprint.speech.audio import SAMPLE_RATE
 
 WINDOW_S = 1.5
 WEIGHTS = "models/resnet_50_arc/slim_93%_accuracy_72.7390%_qint8.onnx"

@@ -12,7 +12,7 @@ from wordprint.evaluate.data import Data
 from wordprint.evaluate.few_shot import FewShotResult
 from wordprint.evaluate.metrics import DetCurve
 from wordprint.evaluate.projection import tsne
-from wordprint.html import INK, PAPER, SERIES, figure_svg, new_figure
+from wordprint.pages.html import INK, PAPER, SERIES, figure_svg, new_figure
 
 if TYPE_CHECKING:
     from markupsafe import Markup

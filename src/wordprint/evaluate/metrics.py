@@ -109,7 +109,7 @@ def precision_recall(similarities: ArrayLike, is_target: ArrayLike) -> tuple[Flo
 def average_precision(similarities: ArrayLike, is_target: ArrayLike) -> float:
     """Σ (recall step × precision) over the distinct similarities: trials that tie enter together, in no order.
 
-    Same as scikit-learn's `average_precision_score`. `wordprint.ranking` has the form of the same-different task.
+    Same as scikit-learn's `average_precision_score`. `wordprint.train.ranking` has the form of the same-different task.
     """
     precision, recall, _ = precision_recall(similarities, is_target)
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))

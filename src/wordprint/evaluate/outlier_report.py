@@ -9,9 +9,9 @@ import numpy as np
 
 from wordprint.config import OutliersConfig
 from wordprint.evaluate.centres import Floats, Judged
-from wordprint.html import SERIES, figure_svg, new_figure, number, render
-from wordprint.listen import Filter, Listening, Order, Row
-from wordprint.manifest import write_text
+from wordprint.pages.html import SERIES, figure_svg, new_figure, number, render
+from wordprint.pages.listen import Filter, Listening, Order, Row
+from wordprint.stages.manifest import write_text
 from wordprint.words.dataset import WordDataset
 from wordprint.words.inspect import SEGMENT_FILTERS, read_spoken, segment_clips, segment_row
 

@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from wordprint.audio import to_float32
-from wordprint.cluster import Cluster
 from wordprint.config import OutliersConfig
 from wordprint.errors import ConfigError, ModelError
 from wordprint.evaluate.centres import Centres, Floats, Judged, sum_by_word
 from wordprint.evaluate.outlier_report import Histogram, write_report
-from wordprint.manifest import atomic_path, write_jsonl
 from wordprint.model import load_embedder
-from wordprint.progress import Progress
-from wordprint.stage import PARTS, Receipt, StageRun, open_stage
+from wordprint.speech.audio import to_float32
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.contract import PARTS, Receipt, StageRun, open_stage
+from wordprint.stages.manifest import atomic_path, write_jsonl
+from wordprint.stages.progress import Progress
 from wordprint.words.dataset import WordDataset
 
 OUTLIERS, REPORT = "outliers.jsonl", "report.html"

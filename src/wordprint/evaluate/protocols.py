@@ -17,8 +17,8 @@ from wordprint.evaluate.data import Data
 from wordprint.evaluate.dtw import dtw_distances, mfcc
 from wordprint.evaluate.few_shot import FewShotResult
 from wordprint.evaluate.same_different import pair_average_precision, same_different, same_share
-from wordprint.progress import Progress
-from wordprint.ranking import same_different_average_precision
+from wordprint.stages.progress import Progress
+from wordprint.train.ranking import same_different_average_precision
 from wordprint.words.folders import SILENCE
 
 OPEN_SET, USER_DEFINED, SAME_DIFFERENT = "open_set", "user_defined", "same_different"

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE
 from wordprint.config import EvaluateConfig
 from wordprint.evaluate import figures
 from wordprint.evaluate.data import Data
 from wordprint.evaluate.few_shot import Estimate, FewShotResult, far_name
 from wordprint.evaluate.protocols import OPEN_SET, SAME_DIFFERENT, USER_DEFINED, Outcome
-from wordprint.html import audio_data_uri, percent, render
-from wordprint.manifest import write_text
+from wordprint.pages.html import audio_data_uri, percent, render
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.manifest import write_text
 
 TEMPLATE = "evaluate/report.html.j2"
 PLAYER_S = 3.0

@@ -2,7 +2,7 @@
 
 Carlin et al. 2011; Kamper, Wang & Livescu 2016 (arXiv 1510.01032). All N(N−1)/2 pairs of segments are ranked by cosine
 distance and the ranking is scored by average precision, once over all pairs and once with positives of different
-speakers only. The ranking itself is `wordprint.ranking`, which training uses too.
+speakers only. The ranking itself is `wordprint.train.ranking`, which training uses too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wordprint.errors import DatasetError
 from wordprint.evaluate.few_shot import Estimate
 from wordprint.evaluate.intervals import group_weights, groups_of, interval_around
 from wordprint.evaluate.metrics import average_precision_at_r
-from wordprint.ranking import same_different_average_precision
+from wordprint.train.ranking import same_different_average_precision
 
 REPLICATES = 200
 INTERVAL_TOKENS = 1000
@@ -113,7 +113,7 @@ def bootstrap_average_precision(
 ) -> Floats:
     """AP of the data as it is, then of `replicates` draws of its `groups` (n,) with replacement: (1 + replicates,).
 
-    With the speakers (n,) as `excluded`, pairs of one word by one speaker are left out, as `wordprint.ranking` does;
+    With the speakers (n,) as `excluded`, pairs of one word by one speaker are left out, as `wordprint.train.ranking` does;
     two unknown speakers ("") count as one there, since they may be.
     A pair counts as often as both of its tokens were drawn together; a token is never paired with its own copy.
     """

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE, to_float32
 from wordprint.errors import DatasetError
+from wordprint.speech.audio import SAMPLE_RATE, to_float32
 from wordprint.words.dataset import WordDataset
 
 Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]

@@ -7,8 +7,9 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from wordprint.audio import SAMPLE_RATE
+from wordprint.config import ExportConfig
 from wordprint.errors import ConfigError
+from wordprint.speech.audio import SAMPLE_RATE
 
 MATERIALS_SCHEMA = "wordprint.bill_of_materials/1"
 
@@ -47,10 +48,11 @@ def materials(metadata: dict[str, Any], digests: dict[str, str]) -> dict[str, An
     }
 
 
-def model_card(metadata: dict[str, Any], details: dict[str, Any]) -> str:
-    """MODEL_CARD.md from the template beside this module."""
+def model_card(metadata: dict[str, Any], details: dict[str, Any], config: ExportConfig) -> str:
+    """MODEL_CARD.md from the template beside this module: bounds that were checked, since last digits depend on threads."""
     template = Template((resources.files("wordprint.export") / "model_card.md").read_text(encoding="utf-8"))
     threshold, cosine = metadata["threshold"], details.get("int8_cosine")
+    int8 = f"mean cosine with the network of at least {config.min_int8_cosine:g} on {cosine['words']} real words" if cosine else ""
     network = metadata["network"]
     return template.substitute(
         name=metadata["name"],
@@ -72,8 +74,8 @@ def model_card(metadata: dict[str, Any], details: dict[str, Any]) -> str:
         materials="\n".join(f"- {_material(item)}" for item in metadata["bill_of_materials"]) or "- not recorded",
         threshold=f"{threshold['similarity']:.4f}",
         calibration="\n".join(f"| {key} | {_cell(value)} |" for key, value in threshold.items() if key != "similarity"),
-        max_difference=f"{details['max_difference']:.1e}",
-        int8=", ".join(f"{key} {value}" for key, value in cosine.items()) if cosine else "no int8 version",
+        max_difference=f"{config.max_difference:g}",
+        int8=int8 or "no int8 version",
     )
 
 

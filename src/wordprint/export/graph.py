@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import require_extra
-from wordprint.manifest import atomic_path
 from wordprint.model import METADATA_KEY
+from wordprint.stages.manifest import atomic_path
 
 OPSET = 18
 IR_VERSION = 10

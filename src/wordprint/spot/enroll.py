@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE, read_audio
 from wordprint.config import SpotConfig
 from wordprint.errors import AudioError, EnrollmentError, InputError
-from wordprint.manifest import to_line, write_text
 from wordprint.model import Model
+from wordprint.speech.audio import SAMPLE_RATE, read_audio
 from wordprint.spot.trim import Speech, find_speech
+from wordprint.stages.manifest import to_line, write_text
 
 SCHEMA = "wordprint.enrollment/1"
 MAX_WINDOW_S = 3.0

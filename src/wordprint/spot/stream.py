@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE, stream_audio, to_float32
 from wordprint.config import SpotConfig
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.records import Detection
+from wordprint.speech.audio import SAMPLE_RATE, stream_audio, to_float32
 from wordprint.spot.decide import Decider, Peak
 from wordprint.spot.enroll import Enrollment, Recording, enroll
 

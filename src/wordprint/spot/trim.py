@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE
+from wordprint.speech.audio import SAMPLE_RATE
 
 _FRAME = 400  # 25 ms
 _HOP = 160  # 10 ms

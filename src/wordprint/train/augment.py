@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wordprint.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read_audio
 from wordprint.config import TrainConfig
 from wordprint.errors import AudioError, InputError
+from wordprint.speech.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read_audio
 
 Floats = NDArray[np.float32]
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from wordprint.errors import InputError, ModelError
-from wordprint.manifest import atomic_path, write_json, write_text
+from wordprint.stages.manifest import atomic_path, write_json, write_text
 from wordprint.train.network import Embedder, NetworkConfig
 
 SCHEMA = "wordprint.checkpoint/1"

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wordprint.audio import INT16_SCALE, SAMPLE_RATE
 from wordprint.config import TrainConfig
 from wordprint.errors import DatasetError
+from wordprint.speech.audio import INT16_SCALE, SAMPLE_RATE
 from wordprint.train import augment
 from wordprint.train.phonetics import Spelling
 from wordprint.train.sampler import WordSampler

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wordprint.audio import SAMPLE_RATE
 from wordprint.errors import ConfigError
+from wordprint.speech.audio import SAMPLE_RATE
 
 MEL_BREAK_HZ = 700.0
 """Corner of the mel scale: linear below, logarithmic above (O'Shaughnessy, 1987)."""

@@ -18,15 +18,15 @@ import torch
 from numpy.typing import NDArray
 from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_triplets_indices
 
-from wordprint.audio import SAMPLE_RATE, to_int16
 from wordprint.config import InspectTripletsConfig, TrainConfig
 from wordprint.errors import ConfigError, DatasetError, InputError
-from wordprint.html import number, render
-from wordprint.listen import Clip, Filter, Listening, Order, Row, Value
-from wordprint.manifest import write_text
-from wordprint.recipe import from_dict
+from wordprint.pages.html import number, render
+from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
 from wordprint.records import Interval
-from wordprint.stage import PARTIAL, RECEIPT, digest_input
+from wordprint.speech.audio import SAMPLE_RATE, to_int16
+from wordprint.stages.contract import PARTIAL, RECEIPT, digest_input
+from wordprint.stages.manifest import write_text
+from wordprint.stages.recipe import from_dict
 from wordprint.train import checkpoint
 from wordprint.train.augment import Sounds, mask_features
 from wordprint.train.data import Batch, TrainingWords

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wordprint.config import TrainConfig
 from wordprint.errors import ConfigError
-from wordprint.train.registry import find_part
+from wordprint.stages.parts import find_part
 
 ANCESTOR_NEGATIVE_WEIGHT = 10.0
 """What the ancestor gives a negative pair against a positive one."""

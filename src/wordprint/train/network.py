@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wordprint.audio import SAMPLE_RATE
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.parts import find_part
 from wordprint.train.encoders import ENCODERS, Encoder
 from wordprint.train.features import FRONT_ENDS
-from wordprint.train.registry import find_part
 
 
 @dataclass(frozen=True)

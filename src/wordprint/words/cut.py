@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from wordprint.audio import SAMPLE_RATE
 from wordprint.config import WordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Alignment, Interval
-from wordprint.text import plain_words
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.speech.text import plain_words
 from wordprint.words.agreement import Agreement
 from wordprint.words.folders import folder_word
 from wordprint.words.split import HELD_OUT, common_side, side

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import InputError
-from wordprint.manifest import resolve
+from wordprint.stages.manifest import resolve
 from wordprint.words.store import DATASET, SCHEMA, SPLITS, arrow, map_audio, map_table
 
 _PLACE = ("shard", "row", "context_start_sample", "context_end_sample")

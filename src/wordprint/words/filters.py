@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE
-from wordprint.drops import NAMED_PER_REASON
 from wordprint.errors import DatasetError
-from wordprint.manifest import write_json
-from wordprint.stage import PARTS, Receipt, StageRun, config_to_json
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.contract import PARTS, Receipt, StageRun, config_to_json
+from wordprint.stages.drops import NAMED_PER_REASON
+from wordprint.stages.manifest import write_json
 from wordprint.words.counts import TokenLimit, TypeCounts
 from wordprint.words.cut import Rules
 from wordprint.words.split import common_side

@@ -11,9 +11,9 @@ from typing import Any
 from wordprint.align.second import index_textgrids, textgrid_folder
 from wordprint.config import WordsConfig
 from wordprint.errors import InputError
-from wordprint.manifest import resolve
 from wordprint.records import Alignment
-from wordprint.stage import PARTS, StageRun
+from wordprint.stages.contract import PARTS, StageRun
+from wordprint.stages.manifest import resolve
 from wordprint.words.agreement import Agreement
 from wordprint.words.cut import LISTED, Marks, Rules
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.audio import SAMPLE_RATE
 from wordprint.config import InspectWordsConfig
 from wordprint.errors import ConfigError, InputError
-from wordprint.html import number, render
-from wordprint.listen import Clip, Filter, Listening, Order, Row, Value
-from wordprint.manifest import ALIGNMENTS, read_jsonl, resolve, write_text
+from wordprint.pages.html import number, render
+from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
 from wordprint.records import Interval
-from wordprint.textgrid import read_textgrid
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.speech.textgrid import read_textgrid
+from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_text
 from wordprint.words.counts import hash64, mix
 from wordprint.words.dataset import WordDataset
 

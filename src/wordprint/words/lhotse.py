@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from wordprint.align.results import TEXTGRIDS
-from wordprint.audio import AudioInfo, probe_audio
-from wordprint.corpora.table import Table
 from wordprint.errors import DatasetError, WordprintError, require_extra
-from wordprint.manifest import ALIGNMENTS, atomic_path, resolve, to_line
-from wordprint.progress import Progress
 from wordprint.records import Interval, Utterance
-from wordprint.stage import Receipt, open_stage
-from wordprint.words.build import aligned_records, read_alignment
+from wordprint.speech.audio import AudioInfo, probe_audio
+from wordprint.stages.contract import Receipt, open_stage
+from wordprint.stages.disk_table import Table
+from wordprint.stages.manifest import ALIGNMENTS, atomic_path, resolve, to_line
+from wordprint.stages.progress import Progress
+from wordprint.words.stage import aligned_records, read_alignment
 
 RECORDINGS, SUPERVISIONS, CUTS = "recordings.jsonl.gz", "supervisions.jsonl.gz", "cuts.jsonl.gz"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wordprint.errors import InputError
-from wordprint.stage import StageRun
+from wordprint.stages.contract import StageRun
 
 Span = tuple[int, int]
 

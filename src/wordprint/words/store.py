@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import InputError, require_extra
-from wordprint.manifest import atomic_path
+from wordprint.stages.manifest import atomic_path
 
 SCHEMA = "wordprint.words/1"
 DATASET = "dataset.json"

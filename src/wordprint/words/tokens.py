@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wordprint.audio import SAMPLE_RATE, read_audio, to_float32
 from wordprint.errors import AudioError, ConfigError, InputError
+from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_float32
 from wordprint.words.dataset import WordDataset, is_word_dataset
 from wordprint.words.folders import SILENCE, Recording, WordFolder
 

@@ -9,18 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wordprint.align.mfa.models import acoustic_name, dictionary_name, model_file, require_model
 from wordprint.align.mfa.plan import Plan, in_order
+from wordprint.align.mfa.program import START_LIMIT_S, MfaError, mfa_version, split_command
 from wordprint.align.mfa.shard import MODEL, Setup, align_shards
 from wordprint.align.mfa.training import TRAIN_LOG, trained_model
+from wordprint.align.mfa.work import LOGS, WORK
 from wordprint.align.results import TEXTGRIDS
-from wordprint.cluster import Cluster
 from wordprint.config import AlignConfig
 from wordprint.errors import ConfigError
-from wordprint.manifest import read_utterances
-from wordprint.mfa.models import acoustic_name, dictionary_name, model_file, require_model
-from wordprint.mfa.program import START_LIMIT_S, MfaError, mfa_version, split_command
-from wordprint.mfa.work import LOGS, WORK
-from wordprint.stage import PARTS, StageRun
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.contract import PARTS, StageRun
+from wordprint.stages.manifest import read_utterances
 
 
 class MfaAligner:

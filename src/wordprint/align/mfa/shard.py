@@ -13,18 +13,18 @@ from typing import Any
 
 from wordprint.align.base import transcript_words
 from wordprint.align.existing import clip, restore_unknown
+from wordprint.align.mfa.corpus import Entry, Written, write_corpus
+from wordprint.align.mfa.dictionary import Pronunciations
+from wordprint.align.mfa.failures import check_phones, known_failure, last_words
 from wordprint.align.mfa.plan import Shard
+from wordprint.align.mfa.program import Outcome, run_mfa
+from wordprint.align.mfa.work import LOGS, keep_log, work_folder
 from wordprint.align.results import aligned, dropped, require_length
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, InputError
-from wordprint.g2p import load_g2p
-from wordprint.mfa.corpus import Entry, Written, write_corpus
-from wordprint.mfa.dictionary import Pronunciations
-from wordprint.mfa.failures import check_phones, known_failure, last_words
-from wordprint.mfa.program import Outcome, run_mfa
-from wordprint.mfa.work import LOGS, keep_log, work_folder
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.textgrid import UNKNOWN_WORD, read_textgrid
+from wordprint.speech.g2p import load_g2p
+from wordprint.speech.textgrid import UNKNOWN_WORD, read_textgrid
 
 MODEL = Path("mfa", "model.zip")
 

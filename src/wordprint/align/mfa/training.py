@@ -7,15 +7,15 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from wordprint.align.mfa.corpus import Entry, Written, write_corpus
+from wordprint.align.mfa.failures import known_failure, last_words
 from wordprint.align.mfa.plan import Plan
+from wordprint.align.mfa.program import MfaError, run_mfa
 from wordprint.align.mfa.shard import MODEL, Setup, usable
+from wordprint.align.mfa.work import LOGS, keep_log, work_folder
 from wordprint.errors import AlignmentError, DatasetError
-from wordprint.manifest import atomic_path
-from wordprint.mfa.corpus import Entry, Written, write_corpus
-from wordprint.mfa.failures import known_failure, last_words
-from wordprint.mfa.program import MfaError, run_mfa
-from wordprint.mfa.work import LOGS, keep_log, work_folder
-from wordprint.progress import Progress
+from wordprint.stages.manifest import atomic_path
+from wordprint.stages.progress import Progress
 
 TRAIN_LOG = "train.log"
 

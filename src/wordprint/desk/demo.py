@@ -1,0 +1,87 @@
+"""The end of `make run`: enroll keywords with synthetic voices, then spot them in what another voice says.
+
+The voices are none of those that spoke the synthetic corpus, and the true times are known, so the result can be judged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from wordprint.config import DemoConfig, PrepareConfig, SpotConfig
+from wordprint.errors import ConfigError
+from wordprint.records import Interval
+from wordprint.speech.audio import write_audio
+from wordprint.stages.contract import Receipt, open_stage
+from wordprint.stages.manifest import atomic_path, write_jsonl
+from wordprint.stages.progress import Progress
+
+
+def demo(
+    model: str | Path,
+    output: str | Path,
+    config: DemoConfig,
+    corpus: PrepareConfig = PrepareConfig(),
+    spotting: SpotConfig = SpotConfig(),
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Enroll `config.keywords` and spot them in `config.sentence`, spoken by voices after those of the synthetic `corpus`.
+
+    Writes the recordings, `keywords.json` and `detections.jsonl`. Counts keywords in, and those found in their place.
+    """
+    with open_stage("demo", output, config, {"model": model}, overwrite=overwrite, progress=progress) as stage:
+        if stage.receipt:
+            return stage.receipt
+        from wordprint.corpora.synthetic import draw_speakers, speak
+        from wordprint.speech.espeak import Synthesiser
+        from wordprint.spot.stream import Spotter
+
+        missing = [keyword for keyword in config.keywords if keyword not in config.sentence]
+        if missing:
+            raise ConfigError(f"the demo's sentence does not hold {', '.join(missing)}", expected="every keyword in it")
+        *enrollers, user = draw_speakers(corpus.synthetic_speakers + config.shots + 1, corpus.seed)[corpus.synthetic_speakers :]
+        rng = np.random.default_rng(corpus.seed)
+        spotter = Spotter(model, config=spotting)
+        with Synthesiser() as synthesiser:
+            for keyword in config.keywords:
+                shots = [speak(synthesiser, keyword, speaker, rng)[0] for speaker in enrollers]
+                for number, shot in enumerate(shots, start=1):
+                    with atomic_path(stage.output / f"{keyword.replace(' ', '_')}_{number}.flac") as path:
+                        write_audio(path, shot)
+                spotter.enroll(keyword, shots)
+            samples, spoken = speak(synthesiser, config.sentence, user, rng)
+        with atomic_path(stage.output / "sentence.flac") as path:
+            write_audio(path, samples)
+        spotter.enrollment.save(stage.output / "keywords.json")
+        stage.progress.say(f'demo: another voice says "{config.sentence}"')
+        detections = list(spotter.spot(samples))
+        write_jsonl(
+            stage.output / "detections.jsonl",
+            (dataclasses.asdict(detection) for detection in detections),
+        )
+        for detection in detections:
+            stage.progress.say(f"  {detection.onset_s:6.2f} s  {detection.keyword}  similarity {detection.similarity:.2f}")
+        for keyword in config.keywords:
+            truth = _spoken_at(keyword, spoken)
+            hits = [d for d in detections if d.keyword == keyword and d.onset_s < truth.end_s and truth.start_s < d.offset_s]
+            if not hits:
+                stage.drop(keyword, "missed", f"spoken at {truth.start_s:.2f} s")
+        return stage.finish(
+            total=len(config.keywords),
+            kept=len(config.keywords) - len(stage.dropped),
+            outputs=["keywords.json", "detections.jsonl", "sentence.flac"],
+        )
+
+
+def _spoken_at(keyword: str, words: tuple[Interval, ...]) -> Interval:
+    """Where the words of `keyword` stand in a row."""
+    wanted = keyword.split()
+    for index in range(len(words) - len(wanted) + 1):
+        run = words[index : index + len(wanted)]
+        if [word.symbol for word in run] == wanted:
+            return Interval(keyword, run[0].start_s, run[-1].end_s)
+    raise ConfigError(f"'{keyword}' is not spoken as whole words in the demo's sentence")

@@ -1,0 +1,286 @@
+"""One file over HTTP: resumed after a cut, checked against its published checksum, from the first server that has it.
+
+While it comes, the file is `NAME.partial`, and `NAME.partial.json` says of which file on which server it is a part. It gets its
+name when it is complete and its checksum is right; with a wrong one it is set aside as `NAME.corrupt`.
+
+The standard library's client does all that is needed here (redirects, proxies from the environment, TLS, a timeout of the
+socket), so that nothing is added to the base install. What it leaves to the caller is to notice a body that ends early.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import random
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from wordprint import __version__
+from wordprint.errors import DownloadError, disk_errors
+from wordprint.stages.manifest import write_json
+from wordprint.stages.progress import BYTES, Progress, readable_bytes
+
+CHUNK_BYTES = 1 << 18
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_WORTH_ANOTHER = frozenset((408, 416, 425, 429))
+"""Statuses below 500 after which the same server may still give the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to go on: waits double from `wait_s` to `longest_wait_s`, each stretched by up to half with `draw`."""
+
+    tries: int = 5
+    """Times that each server may bring nothing, in a row."""
+    wait_s: float = 1.0
+    longest_wait_s: float = 60.0
+    stall_s: float = 30.0
+    """Silence after which a connection is given up."""
+    draw: Callable[[], float] = random.random
+
+    def pause_s(self, failures: int, asked_s: float = 0.0) -> float:
+        """Seconds to wait after that many failures in a row; `asked_s` is what the server asked for."""
+        backoff_s = self.wait_s * 2.0**failures * (1 + self.draw() / 2)
+        return min(max(backoff_s, asked_s), self.longest_wait_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that came, and the checksum that was computed of it."""
+
+    url: str | None
+    """None for a file that was there already."""
+    size_bytes: int
+    checksum: str
+
+
+def fetch(
+    urls: Sequence[str],
+    target: Path,
+    *,
+    progress: Progress,
+    size_bytes: int | None = None,
+    checksum: str | None = None,
+    patience: Patience = Patience(),
+) -> Fetched:
+    """Bring one of `urls`, the same file on several servers, to `target`.
+
+    `checksum` is `md5:…` or `sha256:…`. A file that is there already is checked and left. Raises DownloadError that says why
+    each server failed; what has come stays, and the same call goes on from it.
+    """
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            digest = _read_back(target, checksum, progress)
+            if not _set_aside(target, target, digest, checksum, f"{target} was there already:", progress):
+                return Fetched(None, target.stat().st_size, _text(digest))
+        partial = _Partial(target, checksum, progress)
+        live, reasons = list(urls), dict.fromkeys(urls, "")
+        turn = failures = 0
+        while live:
+            url = live[turn % len(live)]
+            longest = partial.longest
+            try:
+                _transfer(url, partial, size_bytes, progress, patience.stall_s)
+                begun_at = partial.note.get("url")
+                if fetched := partial.finish(url):
+                    return fetched
+                # a part that came from another server may be what is wrong
+                raise _AttemptError(f"wrong checksum, kept aside as {target.name}.corrupt", final=begun_at == url)
+            except _AttemptError as error:
+                attempt = error
+            repeated, reasons[url] = attempt.why == reasons[url], attempt.why
+            if attempt.final:
+                live.remove(url)
+                progress.say(f"{_host(url)}: {attempt.why}")
+                continue
+            if partial.longest > longest:  # a server that brought something is asked for the rest
+                failures = 0
+            else:
+                failures, turn = failures + 1, turn + 1
+            rounds, rest = divmod(failures, len(live))
+            if rounds >= patience.tries:
+                break
+            pause_s = 0.0 if rest else patience.pause_s(max(rounds - 1, 0), attempt.asked_s)
+            again = f", again in {pause_s:.0f} s" if pause_s >= 1 else ""
+            if again or not repeated:
+                progress.say(f"{_host(url)}: {attempt.why}{again}")
+            time.sleep(pause_s)
+    kept = f" ({readable_bytes(partial.size)} are kept)" if partial.size else ""
+    raise DownloadError(
+        f"{target.name} could not be downloaded ({'; '.join(f'{_host(url)}: {why}' for url, why in reasons.items())})",
+        remedy=f"run the same command again to go on{kept}, or name another server with --mirror",
+    )
+
+
+class _AttemptError(Exception):
+    """One attempt failed: `final` when this server needs no other, `asked_s` when it asked for a pause."""
+
+    def __init__(self, why: str, final: bool = False, asked_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.why, self.final, self.asked_s = why, final, asked_s
+
+
+class _Partial:
+    """What has come so far, the checksum of it, and the `note` of which file on a server it is a part."""
+
+    def __init__(self, target: Path, checksum: str | None, progress: Progress) -> None:
+        self.target, self.checksum, self.progress = target, checksum, progress
+        self.path = target.with_name(f"{target.name}.partial")
+        self.sidecar = target.with_name(f"{target.name}.partial.json")
+        self.note = self._read_note()
+        if not self.note:
+            self.path.unlink(missing_ok=True)  # nobody knows what it is
+        self.digest = _read_back(self.path, checksum, progress) if self.note else _new_digest(checksum)
+        self.size = self.longest = self.path.stat().st_size if self.note else 0
+
+    @property
+    def complete(self) -> bool:
+        return 0 < self.size == self.note.get("size_bytes")
+
+    def headers(self, url: str) -> dict[str, str]:
+        """What asks for the rest, where it can be told that what is here belongs to the file at `url`."""
+        validator = self.note.get("validator") if self.note.get("url") == url else None
+        if not self.size or not (validator or self.checksum):
+            return {}
+        # another server has other validators: the length and, in the end, the checksum tell whether the parts fit
+        return {"Range": f"bytes={self.size}-"} | ({"If-Range": validator} if validator else {})
+
+    def start(self, note: dict[str, Any]) -> None:
+        """Throw away what is here and begin the file that `note` describes."""
+        self.path.unlink(missing_ok=True)  # before the note: a kill in between must not leave it beside another's bytes
+        write_json(self.sidecar, note)
+        self.note, self.size, self.digest = note, 0, _new_digest(self.checksum)
+
+    def add(self, chunk: bytes, file: IO[bytes]) -> None:
+        file.write(chunk)
+        self.digest.update(chunk)
+        self.size += len(chunk)
+        self.longest = max(self.longest, self.size)
+
+    def finish(self, url: str) -> Fetched | None:
+        """Give the complete file its name; None, and all starts anew, when its checksum is wrong."""
+        if _set_aside(self.path, self.target, self.digest, self.checksum, f"{_host(url)}:", self.progress):
+            self.start({})
+            self.longest = 0
+            return None
+        with self.path.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(self.path, self.target)
+        self.sidecar.unlink(missing_ok=True)
+        return Fetched(url, self.size, _text(self.digest))
+
+    def _read_note(self) -> dict[str, Any]:
+        try:
+            note = json.loads(self.sidecar.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return note if isinstance(note, dict) and self.path.is_file() else {}
+
+
+def _transfer(url: str, partial: _Partial, size_bytes: int | None, progress: Progress, stall_s: float) -> None:
+    """Add to `partial` what the server gives; raises _AttemptError unless the file is then complete."""
+    if partial.complete:
+        return
+    with _open(url, partial, stall_s) as response:
+        total = _begin(url, response, partial, size_bytes, progress)
+        name = f"{partial.target.name} (the rest)" if partial.size else partial.target.name
+        with partial.path.open("ab") as file, progress.task(name, total - partial.size, BYTES) as task:
+            while partial.size < total:
+                try:
+                    chunk = response.read1(min(CHUNK_BYTES, total - partial.size))
+                except (OSError, http.client.HTTPException) as error:
+                    chunk = b""
+                    silent = isinstance(error, TimeoutError)
+                else:
+                    silent = False
+                if not chunk:
+                    what = f"silent for {stall_s:g} s" if silent else "the connection broke"
+                    raise _AttemptError(f"{what} after {readable_bytes(partial.size)} of {readable_bytes(total)}")
+                partial.add(chunk, file)
+                task.advance(len(chunk))
+
+
+def _open(url: str, partial: _Partial, stall_s: float) -> http.client.HTTPResponse:
+    headers = {"User-Agent": f"wordprint/{__version__}", "Accept-Encoding": "identity", **partial.headers(url)}
+    try:
+        response: http.client.HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=stall_s)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # the file there is shorter than what is here
+                partial.start({})
+            asked = error.headers.get("Retry-After", "")
+            final = error.code < 500 and error.code not in _WORTH_ANOTHER
+            asked_s = float(asked) if asked.isdecimal() else 0.0
+            raise _AttemptError(f"HTTP {error.code} {error.reason}", final, asked_s) from error
+    except (OSError, http.client.HTTPException) as error:
+        why = getattr(error, "reason", error)  # of a URLError
+        text = getattr(why, "strerror", None) or str(why) or type(why).__name__
+        raise _AttemptError(f"silent for {stall_s:g} s" if isinstance(why, TimeoutError) else text) from error
+    return response
+
+
+def _begin(url: str, response: http.client.HTTPResponse, partial: _Partial, size_bytes: int | None, progress: Progress) -> int:
+    """Read the head of an answer: go on with `partial` or start it anew; returns the length of the whole file."""
+    headers = response.headers
+    if headers.get_content_type() == "text/html":
+        raise _AttemptError("answers with a web page instead of the file", final=True)
+    if response.status == HTTPStatus.PARTIAL_CONTENT:
+        found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+        if found and (int(found[1]), int(found[2])) == (partial.size, partial.note.get("size_bytes")):
+            return int(found[2])
+        partial.start({})
+        raise _AttemptError("goes on at another place than was asked for")
+    length = headers.get("Content-Length", "")
+    if not length.isdecimal():
+        raise _AttemptError("does not say how long the file is", final=True)
+    if size_bytes not in (None, int(length)):
+        raise _AttemptError(f"its file has {int(length):,} bytes, the published one {size_bytes:,}", final=True)
+    if partial.size:
+        progress.say(f"{_host(url)}: sends the whole file again (it has changed, or the server can't resume)")
+    tag = headers.get("ETag", "")
+    validator = tag if tag.startswith('"') else headers.get("Last-Modified")  # a weak tag can't vouch for bytes
+    partial.start({"url": url, "size_bytes": int(length), "validator": validator})
+    return int(length)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _read_back(path: Path, checksum: str | None, progress: Progress) -> hashlib._Hash:
+    """The checksum of what is there already."""
+    digest = _new_digest(checksum)
+    with progress.task(f"check {path.name}", path.stat().st_size, BYTES) as task, path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            task.advance(len(chunk))
+    return digest
+
+
+def _set_aside(path: Path, target: Path, digest: hashlib._Hash, checksum: str | None, where: str, progress: Progress) -> bool:
+    """Rename a file whose checksum is not the published one, and say so; False where it is, or none is published."""
+    if checksum in (None, _text(digest)):
+        return False
+    corrupt = target.with_name(f"{target.name}.corrupt")
+    os.replace(path, corrupt)
+    progress.say(f"{where} checksum {_text(digest)}, published {checksum}; kept aside as {corrupt}, not used")
+    return True
+
+
+def _new_digest(checksum: str | None) -> hashlib._Hash:
+    return hashlib.new((checksum or "sha256").partition(":")[0], usedforsecurity=False)
+
+
+def _text(digest: hashlib._Hash) -> str:
+    return f"{digest.name}:{digest.hexdigest()}"

@@ -1,0 +1,172 @@
+"""Stage 5, evaluate: every protocol that applies, on every data set, for any model that embeds waveforms.
+
+Writes `metrics.json` (every figure with its 95 % interval and what is needed to get it again), `trials/` (the lists:
+tokens, draws and pairs) and `report.html`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from wordprint.config import EvaluateConfig
+from wordprint.errors import ConfigError, DatasetError, InputError
+from wordprint.evaluate.data import Data, load_data, unique_names
+from wordprint.evaluate.intervals import CONFIDENCE
+from wordprint.evaluate.protocols import Outcome, run_protocols
+from wordprint.evaluate.report import write_report
+from wordprint.model import WaveformEmbedder, load_embedder
+from wordprint.stages.contract import PARTS, Receipt, StageRun, open_stage
+from wordprint.stages.manifest import digest_file, write_json, write_jsonl
+from wordprint.stages.progress import SILENT, Progress
+
+SCHEMA = "wordprint.metrics/1"
+METRICS = "metrics.json"
+REPORT = "report.html"
+TRIALS = "trials"
+
+
+@dataclass(frozen=True)
+class _Settings(EvaluateConfig):
+    """What makes a run another run: the options, and the model, which need not be a file."""
+
+    model: str = ""
+
+
+def evaluate(
+    model: str | Path | WaveformEmbedder,
+    data: Sequence[str | Path],
+    output: str | Path,
+    config: EvaluateConfig = EvaluateConfig(),
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Score `model` on `data`.
+
+    Args:
+        model: an ONNX file, a checkpoint folder, `package.module:Class`, or an object with the interface of
+            `wordprint.model.WaveformEmbedder`.
+        data: word folders (Speech Commands layout) and word datasets.
+
+    Raises LeakError for a word dataset that holds words or speakers the model was trained on (unless allowed),
+    DatasetError when no protocol can be run on any of the data.
+    """
+    _check(config)
+    paths = [Path(path) for path in data]
+    if not paths:
+        raise InputError("no data to score on", expected="word folders or word datasets")
+    embedder = load_embedder(model) if isinstance(model, (str, Path)) else model
+    options = {option.name: getattr(config, option.name) for option in fields(config)}
+    settings = _Settings(**options, model=f"{embedder.name} {embedder.digest}")
+    inputs = dict(zip(unique_names(paths), paths, strict=True))
+    progress = progress or SILENT
+    with open_stage("evaluate", output, settings, inputs, overwrite=overwrite, progress=progress) as stage:
+        if stage.receipt:
+            return stage.receipt
+        loaded = load_data(paths, embedder, config, stage.output / PARTS, progress)
+        scored = [(entry, run_protocols(entry, config, progress)) for entry in loaded]
+        _require_a_figure(scored)
+        command = _command(model if isinstance(model, (str, Path)) else embedder.name, paths, output, config)
+        metrics: dict[str, Any] = {
+            "schema": SCHEMA,
+            "command": command,
+            "seed": config.seed,
+            "confidence": CONFIDENCE,
+            "model": {"name": embedder.name, "digest": embedder.digest, "window_samples": embedder.window_samples},
+            "warnings": [f"{entry.name}: {entry.seen.warning}" for entry in loaded if entry.seen.warning],
+            "data": [_write_trials(stage, entry, outcomes) for entry, outcomes in scored],
+        }
+        write_json(stage.output / METRICS, metrics)
+        write_report(stage.output / REPORT, metrics, scored, config)
+        for warning in metrics["warnings"]:
+            progress.say(f"WARNING: {warning}")
+        kept = sum(len(entry.tokens) for entry in loaded)
+        skipped = sum(len(entry.tokens.skipped) for entry in loaded)
+        lists = [f"{TRIALS}/{path.name}" for path in sorted((stage.output / TRIALS).iterdir())]
+        return stage.finish(kept + skipped, kept, [METRICS, REPORT, *lists], headline(metrics))
+
+
+def headline(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The few figures one looks at first, per data set: what the receipt keeps."""
+    figures: dict[str, Any] = {}
+    for entry in metrics["data"]:
+        found: dict[str, float] = {}
+        for protocol, result in entry["protocols"].items():
+            if "shots" in result:
+                shots, estimates = list(result["shots"].items())[-1]
+                found |= {f"{protocol}.{shots}_shot.{name}": estimate["mean"] for name, estimate in estimates.items()}
+            elif "estimates" in result:
+                found |= {f"{protocol}.{name}": estimate["value"] for name, estimate in result["estimates"].items()}
+        figures[entry["name"]] = {name: round(value, 4) for name, value in found.items()}
+    return figures
+
+
+def _check(config: EvaluateConfig) -> None:
+    if not config.shots or min(config.shots) < 1 or len(set(config.shots)) < len(config.shots):
+        raise ConfigError(f"shots are {list(config.shots)}", expected="different numbers of recordings, at least 1 each")
+    if config.draws < 1:
+        raise ConfigError(f"draws is {config.draws}", expected="at least 1")
+    if not 0 < config.enroll_share < 1:
+        raise ConfigError(f"enroll_share is {config.enroll_share}", expected="a share between 0 and 1")
+    if len(config.targets) == 1:
+        raise ConfigError(f"targets are {list(config.targets)}", expected="two keywords or more, or none at all")
+
+
+def _require_a_figure(scored: list[tuple[Data, dict[str, Outcome]]]) -> None:
+    outcomes = [outcome for _, protocols in scored for outcome in protocols.values()]
+    if all("not_run" in outcome.figures for outcome in outcomes):
+        reason = outcomes[0].figures["not_run"]
+        raise DatasetError(f"no protocol can be run: {reason}", remedy="evaluate on more words and speakers")
+
+
+def _write_trials(stage: StageRun, data: Data, outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    """Write the lists of one data set; returns its entry in metrics.json."""
+    for skipped in data.tokens.skipped:
+        stage.drop(f"{data.name}/{skipped.name}", skipped.reason, skipped.detail)
+    tokens = [
+        {"number": number, "name": token.name, "word": token.word, "speaker": token.speaker}
+        for number, token in enumerate(data.tokens)
+    ]
+    entry: dict[str, Any] = {
+        "name": data.name,
+        "kind": data.kind,
+        "split": data.split,
+        "digest": stage.inputs[data.name],
+        "tokens": len(data.tokens),
+        "words": len(set(data.words[data.spoken].tolist())),
+        "speakers": None if data.speakers is None else len(set(data.speakers.tolist()) - {""}),
+        "skipped": len(data.tokens.skipped),
+        "seen_in_training": data.seen.to_json(),
+        "tokens_list": _write_list(stage.output, f"{data.name}.tokens.jsonl", tokens),
+        "protocols": {},
+    }
+    for name, outcome in outcomes.items():
+        entry["protocols"][name] = outcome.figures
+        if outcome.trials:
+            outcome.figures["trials"] = _write_list(stage.output, f"{data.name}.{name}.jsonl", outcome.trials)
+    return entry
+
+
+def _write_list(output: Path, name: str, lines: list[dict[str, Any]]) -> dict[str, str]:
+    path = output / TRIALS / name
+    write_jsonl(path, lines)
+    return {"file": f"{TRIALS}/{name}", "sha256": digest_file(path)}
+
+
+def _command(model: str | Path, paths: Sequence[Path], output: str | Path, config: EvaluateConfig) -> str:
+    """The command line that gives the same figures."""
+    words = ["wordprint", "evaluate", str(model), *map(str, paths), "--output", str(output)]
+    for option in fields(config):
+        value = getattr(config, option.name)
+        if value == option.default:
+            continue
+        flag = option.name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+    return shlex.join(words)

@@ -1,0 +1,210 @@
+"""The stage contract: idempotent, resumable after kill -9, atomic, refuses to mix, same bytes for any number of workers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from wordprint.errors import InputError, OutputConflictError
+from wordprint.stages.contract import Receipt, open_stage, read_receipt
+from wordprint.stages.manifest import resolve, write_jsonl
+from wordprint.stages.shards import write_shard
+
+
+@dataclasses.dataclass(frozen=True)
+class SquareConfig:
+    power: int = 2
+    seed: int = 0
+
+
+def _power(shard: list[int], power: int, log: Path | None = None, delay_s: float = 0.0) -> list[dict[str, int]]:
+    if log is not None:
+        with log.open("a") as file:
+            file.write(f"{shard[0]}\n")
+    time.sleep(delay_s)
+    return [{"x": x, "y": x**power} for x in shard if x % 10 != 7]
+
+
+def square(
+    output: Path, config: SquareConfig = SquareConfig(), *, inputs=None, workers=1, overwrite=False, log=None, delay_s=0.0
+) -> Receipt:
+    with open_stage("square", output, config, inputs or {}, overwrite=overwrite) as stage:
+        if stage.receipt:
+            return stage.receipt
+        work = partial(_power, power=config.power, log=log, delay_s=delay_s)
+        results = list(stage.map_shards("square", range(100), work, shard_size=8, workers=workers))
+        kept = {result["x"] for result in results}
+        for x in range(100):
+            if x not in kept:
+                stage.drop(str(x), "ends_in_seven")
+        write_jsonl(output / "squares.jsonl", results)
+        return stage.finish(total=100, kept=len(results), outputs=["squares.jsonl"])
+
+
+def test_receipt_counts_by_reason_and_names_the_dropped(tmp_path):
+    receipt = square(tmp_path / "out")
+    assert receipt.counts == {"in": 100, "kept": 90, "dropped": {"ends_in_seven": 10}}
+    record = json.loads((tmp_path / "out/stage.json").read_text())
+    assert record["schema"] == "wordprint.stage/1"
+    assert record["dropped_items"]["ends_in_seven"][:2] == ["7", "17"]
+    assert record["packages"]["wordprint"]
+    assert not (tmp_path / "out/.parts").exists()
+    assert not (tmp_path / "out/stage.partial.json").exists()
+
+
+def test_a_second_run_does_nothing_and_says_so(tmp_path):
+    log = tmp_path / "log"
+    first = square(tmp_path / "out", log=log)
+    before = log.read_text()
+    second = square(tmp_path / "out", log=log)
+    assert log.read_text() == before
+    assert first.fresh
+    assert not second.fresh
+    assert "already done" in second.summary
+    assert second.outputs == first.outputs
+
+
+def test_the_number_of_workers_does_not_change_the_bytes(tmp_path):
+    one, two = square(tmp_path / "one"), square(tmp_path / "two", workers=2)
+    assert one.outputs == two.outputs
+
+
+def test_another_config_is_refused_and_named(tmp_path):
+    square(tmp_path / "out")
+    with pytest.raises(OutputConflictError, match="power was 2, now 3") as error:
+        square(tmp_path / "out", SquareConfig(power=3))
+    assert "--overwrite" in str(error.value)
+    assert json.loads((tmp_path / "out/squares.jsonl").read_text().splitlines()[3])["y"] == 9
+    square(tmp_path / "out", SquareConfig(power=3), overwrite=True)
+    assert read_receipt(tmp_path / "out").config["power"] == 3
+
+
+def test_changed_inputs_are_refused(tmp_path):
+    source = tmp_path / "input.txt"
+    source.write_text("a")
+    square(tmp_path / "out", inputs={"text": source})
+    source.write_text("b")
+    with pytest.raises(OutputConflictError, match="input 'text' has changed"):
+        square(tmp_path / "out", inputs={"text": source})
+
+
+def test_a_folder_of_someone_elses_is_never_touched(tmp_path):
+    (tmp_path / "thesis.doc").write_text("ten years of work")
+    for overwrite in (False, True):
+        with pytest.raises(OutputConflictError, match="no wordprint stage wrote"):
+            square(tmp_path, overwrite=overwrite)
+    assert (tmp_path / "thesis.doc").read_text() == "ten years of work"
+
+
+def test_missing_input_is_one_clear_error(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        square(tmp_path / "out", inputs={"text": tmp_path / "nowhere"})
+    assert not (tmp_path / "out").exists()
+
+
+def test_kill_9_and_resume_gives_the_same_bytes_without_redoing_finished_shards(tmp_path):
+    whole = square(tmp_path / "whole")
+    log = tmp_path / "log"
+    script = (
+        "import sys; from pathlib import Path; from tests.stages.test_contract import square; "
+        "square(Path(sys.argv[1]), log=Path(sys.argv[2]), delay_s=0.05)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "out"), str(log)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    runner = subprocess.Popen(command, env=environment)
+    while not log.exists() or len(log.read_text().splitlines()) < 5:
+        assert runner.poll() is None
+        time.sleep(0.01)
+    runner.send_signal(signal.SIGKILL)
+    runner.wait()
+    assert not (tmp_path / "out/stage.json").exists()
+    resumed = square(tmp_path / "out", log=log)
+    starts = log.read_text().splitlines()
+    assert resumed.outputs == whole.outputs
+    assert len(starts) <= 13 + 1  # only the shard that was running when the kill came is done twice
+    with pytest.raises(OutputConflictError):
+        square(tmp_path / "out", SquareConfig(power=4))
+
+
+def test_a_run_in_progress_refuses_another_config(tmp_path):
+    with pytest.raises(RuntimeError), open_stage("square", tmp_path / "out", SquareConfig(), {}):
+        raise RuntimeError("power cut")
+    with pytest.raises(OutputConflictError, match="power was 2, now 5"):
+        square(tmp_path / "out", SquareConfig(power=5))
+    assert square(tmp_path / "out").fresh
+
+
+def test_damaged_or_foreign_receipts_are_said_to_be(tmp_path):
+    square(tmp_path / "out")
+    (tmp_path / "out/stage.json").write_text('{"schema": "wordprint.stage/99"}')
+    with pytest.raises(OutputConflictError, match="stage/99"):
+        square(tmp_path / "out")
+    (tmp_path / "out/stage.json").write_text("{")
+    with pytest.raises(OutputConflictError, match="damaged"):
+        square(tmp_path / "out")
+
+
+def test_a_kill_just_after_the_receipt_is_mended_by_the_next_run(tmp_path):
+    square(tmp_path / "out")
+    (tmp_path / "out/stage.partial.json").write_text("{}")
+    (tmp_path / "out/.parts").mkdir()
+    assert square(tmp_path / "out").fresh is False
+    assert resolve(tmp_path / "out", "squares.jsonl", "square").is_file()
+    assert not (tmp_path / "out/.parts").exists()
+
+
+def test_a_kill_at_the_very_start_leaves_a_folder_that_can_be_used(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.stage.partial.partial.json").write_text("{")
+    assert square(tmp_path / "out").fresh
+
+
+def test_a_part_cut_short_by_a_failing_iterator_is_not_taken_for_whole(tmp_path):
+    def items(count):
+        yield from range(count)
+        if count < 8:
+            raise OSError("the network drive has gone")
+
+    def run(count):
+        with open_stage("square", tmp_path / "out", SquareConfig(), {}) as stage:
+            return len(list(stage.map_shards("square", items(count), partial(_power, power=2), shard_size=8)))
+
+    with pytest.raises(OSError, match="network drive"):
+        run(5)
+    (tmp_path / "out/.parts").mkdir(exist_ok=True)
+    write_shard(tmp_path / "out/.parts/square-000000-5.jsonl", list(range(5)), partial(_power, power=2))
+    assert run(8) == 7  # of 0…7, seven is left out
+
+
+def test_without_git_a_stage_still_finishes(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert square(tmp_path / "out").fresh
+
+
+def test_a_refused_input_gives_the_folder_back_but_work_done_is_kept(tmp_path):
+    def refuse(output, work):
+        with open_stage("square", output, SquareConfig(), {}) as stage:
+            list(stage.map_shards("square", range(work), partial(_power, power=2), shard_size=8))
+            raise InputError("the wrong folder")
+
+    with pytest.raises(InputError):
+        refuse(tmp_path / "kept", 8)
+    assert (tmp_path / "kept/stage.partial.json").exists()
+    with pytest.raises(InputError), open_stage("square", tmp_path / "out", SquareConfig(), {}):
+        raise InputError("the wrong folder")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write to"):
+        square(tmp_path / "file/out")
