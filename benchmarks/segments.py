@@ -24,7 +24,7 @@ from timing import peak_mb, print_ratio, print_table, rate, spread
 
 from wordprint.config import TrainConfig, WordsConfig
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.stages.contract import config_to_json
+from wordprint.stages.receipt import config_to_json
 from wordprint.words.split import side
 from wordprint.words.store import (
     DATASET,

@@ -80,14 +80,50 @@ def test_a_recipe_sets_the_defaults_and_flags_win(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["words", "--recipe", str(tmp_path / "recipe.toml"), "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "(default: 7)" in text
-    assert "(default: 9)" in text
+    assert "(default: 7;" in text
+    assert "(default: 9;" in text
 
 
-def test_unknown_flag_exits_2():
-    result = wordprint("align", "somewhere", "-o", "out", "--fast")
-    assert result.returncode == 2
-    assert "--fast" in result.stderr + result.stdout
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["align", "here", "-o", "out", "--fast"], "'wordprint align' has no option '--fast'; see 'wordprint align --help'"),
+        (["words", "here", "-o", "out", "--min-leters", "3"], "has no option '--min-leters'; did you mean '--min-letters'?"),
+        (["words", "here", "more", "-o", "out"], "'wordprint words' has no place for 'more'"),
+        (["train", "here", "-o", "out", "--steps", "many"], "argument --steps: 'many' is not a whole number"),
+        (["train", "here"], "the following arguments are required: -o/--output"),
+        (["prepare", "-o", "out"], "the following arguments are required: SOURCE"),
+        (["run", "--train.steps"], "argument --train.steps: expected one argument"),
+    ],
+)
+def test_usage_errors_are_one_line(arguments, message, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("wordprint: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_run_explains_itself_on_one_screen(capsys):
+    for arguments, lines in ((["run", "--help"], (10, 40)), (["run", "--help-all"], (200, 700))):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        text = capsys.readouterr().out
+        assert lines[0] < len(text.splitlines()) < lines[1]
+        assert "(default: )" not in text
+        assert "None" not in text
+
+
+def test_flags_of_sections_lists_and_switches_reach_the_stage(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("wordprint.pipeline.run", lambda work, config, **how: seen.update(work=work, config=config, **how) or [])
+    flags = "--train.steps 7 --evaluate.shots 1 5 --export.no-int8 --words.min_goodness none --align.phones -j 3 --overwrite"
+    assert main(["run", "a", "kaldi:b", "--work", "there", *flags.split()]) == 0
+    config = seen["config"]
+    assert config.sources == ("a", "kaldi:b")
+    assert (config.train.steps, config.evaluate.shots, config.export.int8) == (7, (1, 5), False)
+    assert (config.words.min_goodness, config.align.phones) == ("none", True)
+    assert (seen["work"], seen["workers"], seen["overwrite"]) == (Path("there"), 3, True)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 
 import wordprint
-from wordprint import commands, config, pipeline
-from wordprint.cli import COMMANDS
+from wordprint import config, pipeline
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.speech.textgrid import read_textgrid
-from wordprint.stages.contract import read_receipt
 from wordprint.stages.manifest import read_jsonl
+from wordprint.stages.receipt import read_receipt
 from wordprint.stages.recipe import from_dict
+from wordprint.stages.table import COMMANDS, load
 from wordprint.words.store import map_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -286,10 +286,19 @@ def options(line: str) -> set[str]:
 
 def options_of(command: str) -> set[str]:
     """Options that a command takes; those of `run` begin with the section: `train.steps`."""
-    hints = typing.get_type_hints(getattr(commands, command))
-    names = {"output", "recipe", "help", *hints}
-    for cls in (hint for hint in hints.values() if dataclasses.is_dataclass(hint)):
-        for field, hint in typing.get_type_hints(cls).items():
+    row = COMMANDS[command]
+    names = {
+        "output",
+        "recipe",
+        "help",
+        "help_all",
+        "workers",
+        "cluster",
+        "overwrite",
+        *(argument.name for argument in row.arguments),
+    }
+    for _, path in row.options:
+        for field, hint in typing.get_type_hints(load(path)).items():
             names |= {f"{field}.{inner}" for inner in typing.get_type_hints(hint)} if dataclasses.is_dataclass(hint) else {field}
     return names
 

@@ -14,7 +14,7 @@ import wordprint
 SOURCE = Path(wordprint.__file__).parent
 FLOORS = [
     {"errors", "records"},
-    {"stages", "config"},
+    {"stages"},
     {"speech"},
     {"pages"},
     {"download", "corpora"},
@@ -24,6 +24,7 @@ FLOORS = [
     {"train"},
     {"model"},
     {"evaluate", "export", "spot"},
+    {"config"},
     {"desk"},
     {"pipeline"},
     {"commands"},
@@ -32,7 +33,7 @@ FLOORS = [
 ]
 """Rooms from the ground up: a module imports from its own room and from lower floors."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-RUNTIME = {"errors", "records", "config", "stages", "speech", "model", "spot"}
+RUNTIME = {"errors", "records", "stages", "speech", "model", "spot"}
 """What `spot` may import: no room that needs torch or pyarrow."""
 LEFT = {("validate.stage", "align.mfa.check"), ("desk.plan.trial", "pipeline")}
 """Arrows that run up still."""

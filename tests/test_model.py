@@ -12,7 +12,7 @@ import pytest
 
 from toy_model import WINDOW, word, write_model
 from wordprint import model as model_module
-from wordprint.errors import InputError, ModelError
+from wordprint.errors import ConfigError, InputError, ModelError
 from wordprint.model import MODEL_SCHEMA, Model, load_embedder
 
 
@@ -96,10 +96,10 @@ def test_load_embedder_by_file_and_by_class(path, tmp_path, monkeypatch):
     assert load_embedder("others:Good").name == "good"
     with pytest.raises(ModelError, match="lacks a part of the interface"):
         load_embedder("others:Bad")
-    with pytest.raises(ModelError, match="os:path is a module; expected a class"):
+    with pytest.raises(ConfigError, match="'os:path' is a module; expected a class"):
         load_embedder("os:path")
     for spec in ("others:Missing", "nowhere.at.all:Class"):
-        with pytest.raises(InputError, match="can't be loaded"):
+        with pytest.raises(ConfigError, match="can't be imported"):
             load_embedder(spec)
     sys.modules.pop("others")
 

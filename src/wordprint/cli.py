@@ -12,28 +12,9 @@ from collections.abc import Sequence
 
 from wordprint import __version__
 from wordprint.errors import DiskFullError, WordprintError
+from wordprint.stages.table import COMMANDS, TABLE
 
-COMMANDS = {
-    "run": "all stages below on one or more corpora, from one TOML or from flags",
-    "download": "bring speech corpora, noise and room impulse responses to this machine",
-    "prepare": "find utterances and transcripts in corpora of many layouts",
-    "validate": "check recordings and transcripts, with a report",
-    "align": "find where each word and phone lies",
-    "words": "cut a dataset of word segments, split by speaker and word",
-    "train": "train an encoder so that recordings of one word land close together",
-    "evaluate": "score a model on words and speakers it never heard, with a report",
-    "outliers": "list words that a trained model hears as another word, to leave them out",
-    "export": "write one ONNX file (and int8), checked against the network",
-    "enroll": "learn a keyword from a few recordings",
-    "spot": "find enrolled keywords in a recording",
-    "convert": "word dataset ⇄ word folders ⇄ Hugging Face datasets; alignments → Lhotse",
-    "inspect": "a page to hear and see words, or the triplets that are hard for a network",
-    "info": "say what is in a file or folder that wordprint wrote",
-    "plan": "time, disk and memory that a corpus will take, from rates measured here",
-    "doctor": "say what is installed and works, and how to install what is missing",
-}
-
-_LISTING = "\n".join(f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
+_LISTING = "\n".join(f"  {row.name:<10} {row.summary}" for row in TABLE)
 HELP = f"""\
 usage: wordprint COMMAND [OPTIONS]
 

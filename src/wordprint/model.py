@@ -10,7 +10,6 @@ scores them all with the same code.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from importlib import resources
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from wordprint.errors import InputError, ModelError, disk_errors
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.manifest import digest_file
+from wordprint.stages.parts import import_part
 
 MODEL_SCHEMA = "wordprint.model/1"
 METADATA_KEY = "wordprint"
@@ -112,7 +112,8 @@ def bundled_model() -> Path:
 def load_embedder(spec: str | Path) -> WaveformEmbedder:
     """An ONNX file, a checkpoint folder, or `package.module:Class` (built without arguments) as one interface.
 
-    Raises InputError when `spec` is none of them, ModelError when what it names doesn't fit the interface.
+    Raises InputError when `spec` is none of them, ConfigError for a class that does not import, ModelError for one that doesn't
+    fit the interface.
     """
     path = Path(spec)
     if path.is_dir() or (path.is_file() and path.suffix in (".safetensors", ".json")):
@@ -121,7 +122,7 @@ def load_embedder(spec: str | Path) -> WaveformEmbedder:
         return Model(path)
     module, separator, name = str(spec).partition(":")
     if separator and module.replace(".", "").replace("_", "").isalnum() and name.isidentifier():
-        return _adapter(module, name)
+        return _adapter(str(spec))
     raise InputError(f"{spec} does not exist", expected="an ONNX file, a checkpoint folder, or package.module:Class of your own")
 
 
@@ -148,17 +149,11 @@ class CheckpointEmbedder:
             return np.concatenate([self.network(part).numpy() for part in torch.split(batch, EMBED_BATCH)])
 
 
-def _adapter(module: str, name: str) -> WaveformEmbedder:
-    try:
-        adapter = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{module}:{name} can't be loaded ({error})", expected="an importable class") from error
-    if not callable(adapter):
-        raise ModelError(f"{module}:{name} is a {type(adapter).__name__}", expected="a class that is built without arguments")
-    made = adapter()
+def _adapter(spec: str) -> WaveformEmbedder:
+    made = import_part(spec, "model")()
     if not isinstance(made, WaveformEmbedder):
         raise ModelError(
-            f"{module}:{name} lacks a part of the interface",
+            f"{spec} lacks a part of the interface",
             expected="attributes name, digest, window_samples, training_words and a method embed",
         )
     return made

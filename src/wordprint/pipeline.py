@@ -5,139 +5,84 @@
     pipeline.validate("work/prepare", "work/validate")
     …
 
-The names are those of the command line. Each loads its own dependencies when it is first used.
+The names are those of the table of stages. Each loads its own dependencies when it is first used.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
 from wordprint.config import RunConfig
-from wordprint.errors import InputError
-from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import Receipt
-from wordprint.stages.lazy import lazy_names
-from wordprint.stages.progress import SILENT, Progress
+from wordprint.errors import ConfigError
+from wordprint.stages.contract import HowToRun
+from wordprint.stages.options import check
+from wordprint.stages.packages import require
+from wordprint.stages.receipt import Receipt
+from wordprint.stages.table import COMMANDS, TABLE, Command, load
 
-if TYPE_CHECKING:
-    from wordprint.align.calibrate import calibrate_goodness
-    from wordprint.align.comparison import compare_alignments
-    from wordprint.align.stage import align
-    from wordprint.corpora.stage import prepare
-    from wordprint.desk.info import info
-    from wordprint.download.stage import download
-    from wordprint.evaluate.outliers import outliers
-    from wordprint.evaluate.stage import evaluate
-    from wordprint.export.stage import export
-    from wordprint.spot.enroll import enroll
-    from wordprint.spot.stream import spot
-    from wordprint.train.inspect import inspect_triplets
-    from wordprint.train.stage import train
-    from wordprint.validate.stage import validate
-    from wordprint.words.convert import convert
-    from wordprint.words.inspect import inspect_words
-    from wordprint.words.stage import words
+_HOMES = {path.partition(":")[2]: (path, row) for row in TABLE for path in row.functions}
 
-__all__ = [
-    "align",
-    "calibrate_goodness",
-    "compare_alignments",
-    "convert",
-    "download",
-    "enroll",
-    "evaluate",
-    "export",
-    "info",
-    "inspect_triplets",
-    "inspect_words",
-    "outliers",
-    "prepare",
-    "run",
-    "spot",
-    "train",
-    "validate",
-    "words",
-]
+__all__ = ["run", *sorted(_HOMES)]
 
-_HOMES = {
-    "download": "wordprint.download.stage",
-    "prepare": "wordprint.corpora.stage",
-    "validate": "wordprint.validate.stage",
-    "align": "wordprint.align.stage",
-    "calibrate_goodness": "wordprint.align.calibrate",
-    "compare_alignments": "wordprint.align.comparison",
-    "words": "wordprint.words.stage",
-    "train": "wordprint.train.stage",
-    "evaluate": "wordprint.evaluate.stage",
-    "export": "wordprint.export.stage",
-    "enroll": "wordprint.spot.enroll",
-    "spot": "wordprint.spot.stream",
-    "convert": "wordprint.words.convert",
-    "info": "wordprint.desk.info",
-    "inspect_words": "wordprint.words.inspect",
-    "inspect_triplets": "wordprint.train.inspect",
-    "outliers": "wordprint.evaluate.outliers",
-}
-_load = lazy_names(__name__, _HOMES)
-__getattr__ = _load
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    path, row = _HOMES[name]
+    require(row.extras, f"'{row.name}'")
+    return load(path, row.extras, f"'{row.name}'")
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
-def run(
-    work: str | Path,
-    config: RunConfig = RunConfig(),
-    *,
-    workers: int | Cluster = 1,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> list[Receipt]:
+def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) -> list[Receipt]:
     """Corpora to spotter: prepare → validate → align → words → train → export → evaluate (and the demo, if asked for).
 
-    Every stage has its folder under `work`; one that is done is skipped, one that was killed goes on. The model that
-    is evaluated is the exported one, since that is what a device will run. Returns the stages' receipts in order.
+    Every option, name and extra is checked before the first stage. Each stage has its folder under `work`; one that is done is
+    skipped, one that was killed goes on. The model that is evaluated is the exported one, since that is what a device will run.
+    Returns the stages' receipts in order.
     """
     _check(config)
     work = Path(work)
-    folder = {name: work / name for name in ("prepare", "validate", "align", "words", "train", "export", "evaluate", "demo")}
-    shared: dict[str, Any] = {"overwrite": overwrite, "progress": progress or SILENT}
-    parallel = {**shared, "workers": workers}
+    folder = {row.name: work / row.name for row in TABLE if row.run}
     model = folder["export"] / "model.onnx"
-    steps = [
-        ("prepare", (config.sources, folder["prepare"], config.prepare), parallel),
-        ("validate", (folder["prepare"], folder["validate"], config.validate), parallel),
-        ("align", (folder["validate"], folder["align"], config.align), parallel),
-        ("words", (folder["align"], folder["words"], config.words), parallel),
-        ("train", (folder["words"], folder["train"], config.train), shared),
-        ("export", (folder["train"], folder["export"], config.export), {**shared, "words": folder["words"]}),
-        ("evaluate", (model, (folder["words"], *config.evaluate_on), folder["evaluate"], config.evaluate), shared),
-    ]
-    receipts = [_load(name)(*arguments, **options) for name, arguments, options in steps]
+    inputs: dict[str, tuple[Any, ...]] = {
+        "prepare": (config.sources,),
+        "train": (folder["words"],),
+        "export": (folder["train"],),
+        "evaluate": (model, (folder["words"], *config.evaluate_on)),
+    }
+    receipts: list[Receipt] = []
+    previous = Path()
+    for name, output in folder.items():
+        row = COMMANDS[name]
+        extra: dict[str, Any] = {"words": folder["words"]} if name == "export" else {}
+        stage = load(row.functions[0])
+        receipts.append(stage(*inputs.get(name, (previous,)), output, getattr(config, name), **extra, **_accepted(row, how)))
+        previous = output
     if config.demo.keywords:
-        from wordprint.desk.demo import demo
-
-        receipts.append(demo(model, folder["demo"], config.demo, config.prepare, config.spot, **shared))
+        demo = load("wordprint.desk.demo:demo")
+        receipts.append(demo(model, work / "demo", config.demo, config.prepare, config.spot, **_accepted(COMMANDS["train"], how)))
     return receipts
 
 
-def _check(config: RunConfig) -> None:
-    """Find mistakes in the options of late stages before hours of work."""
-    from wordprint.train import options
-
-    _check_paths(config, "")
-    options.check(config.train)
+def _accepted(row: Command, how: HowToRun) -> dict[str, Any]:
+    return {name: value for name, value in how.items() if name != "workers" or row.workers}
 
 
-def _check_paths(config: Any, section: str) -> None:
-    """Raise InputError for any file or folder that an option names and that is not there: now, not after hours of work."""
-    for option in dataclasses.fields(config):
-        value = getattr(config, option.name)
-        if dataclasses.is_dataclass(value):
-            _check_paths(value, f"{option.name}.")
-        for path in value if isinstance(value, tuple) else (value,):
-            if isinstance(path, Path) and not path.exists():
-                raise InputError(f"option '{section}{option.name}': {path} does not exist", expected="a file or folder")
+def _check(config: Any) -> None:
+    """Find every mistake that can be found before hours of work: options, names, paths, corpora, extras."""
+    from wordprint.corpora.source import load_reader, parse_source
+
+    check(config)
+    if not config.sources:
+        raise ConfigError("no corpus was given", expected="at least one source: PATH, KIND:PATH, or 'synthetic'")
+    kinds = [parse_source(text).kind for text in config.sources]
+    for kind in kinds:
+        if kind not in (None, "synthetic"):
+            load_reader(kind)
+    synthetic = ("synthetic",) if "synthetic" in kinds or config.demo.keywords else ()
+    require(tuple(extra for row in TABLE if row.run for extra in row.extras) + synthetic, "'run'")

@@ -20,8 +20,8 @@ from wordprint.errors import DatasetError, InputError, OutputConflictError
 from wordprint.records import Alignment, Interval
 from wordprint.speech.audio import write_audio
 from wordprint.speech.textgrid import write_textgrid
-from wordprint.stages.contract import digest_input
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, write_jsonl
+from wordprint.stages.receipt import digest_input
 
 Words = Sequence[tuple[str, float, float]]
 

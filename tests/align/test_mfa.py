@@ -26,8 +26,8 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import write_audio
 from wordprint.speech.textgrid import read_textgrid
-from wordprint.stages.contract import digest_input, read_receipt
 from wordprint.stages.manifest import UTTERANCES, read_jsonl, write_jsonl
+from wordprint.stages.receipt import digest_input, read_receipt
 
 STAND_IN = Path(__file__).with_name("mfa_stand_in.py")
 COMMAND = shlex.join([sys.executable, "-S", "-E", str(STAND_IN)])

@@ -305,7 +305,7 @@ def test_bad_input_is_one_clear_error(word_folder, tmp_path):
         evaluate(Bands(), [tmp_path / "nowhere"], tmp_path / "out", CONFIG)
     with pytest.raises(InputError, match="no data"):
         evaluate(Bands(), [], tmp_path / "out", CONFIG)
-    with pytest.raises(InputError):
+    with pytest.raises(ConfigError, match="can't be imported"):
         evaluate("no.such.module:Model", [word_folder], tmp_path / "out", CONFIG)
 
 

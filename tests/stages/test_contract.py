@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from wordprint.errors import InputError, OutputConflictError
-from wordprint.stages.contract import Receipt, open_stage, read_receipt
+from wordprint.stages.contract import open_stage
 from wordprint.stages.manifest import resolve, write_jsonl
+from wordprint.stages.receipt import Receipt, read_receipt
 from wordprint.stages.shards import write_shard
 
 

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from wordprint.commands.options import Execution
 
 from wordprint.align.mfa.plan import Shard
-from wordprint.commands.options import Execution
 from wordprint.errors import ConfigError, MissingExtraError, WorkerError
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl

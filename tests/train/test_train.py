@@ -115,8 +115,8 @@ def test_two_processes(tone_words, tmp_path, small):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"encoder": "resnet"}, "no encoder 'resnet'"),
-        ({"loss": "hinge"}, "no loss 'hinge'"),
+        ({"encoder": "resnet"}, "encoder is 'resnet'"),
+        ({"loss": "hinge"}, "loss is 'hinge'"),
         ({"front_end": "no.module:Thing"}, "can't be imported"),
         ({"encoder": "os:path"}, "encoder 'os:path' is a module"),
     ],

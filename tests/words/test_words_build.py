@@ -13,7 +13,7 @@ import pytest
 from wordprint.config import WordsConfig
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.stages.contract import RECEIPT
+from wordprint.stages.receipt import RECEIPT
 from wordprint.words import filters
 from wordprint.words.cut import excluded_words
 from wordprint.words.dataset import WordDataset

@@ -11,7 +11,7 @@ import pytest
 
 from wordprint.config import WordsConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError
-from wordprint.stages.contract import RECEIPT
+from wordprint.stages.receipt import RECEIPT
 from wordprint.words.dataset import WordDataset
 from wordprint.words.stage import words
 

@@ -22,7 +22,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import AlignConfig
+from wordprint.align.options import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError
 from wordprint.records import Alignment, Utterance
 from wordprint.speech.text import normalise, unknown_characters

@@ -16,15 +16,17 @@ from wordprint.align.base import Aligner, load_single
 from wordprint.align.calibrate_report import render_report
 from wordprint.align.corruption import KINDS, corrupt, sample
 from wordprint.align.operating import curve, default_point, values
-from wordprint.config import AlignConfig, CalibrateConfig, WordsConfig
+from wordprint.align.options import AlignConfig, CalibrateConfig
 from wordprint.errors import AlignmentError, AudioError, ConfigError, InputError
 from wordprint.records import Interval, Utterance
 from wordprint.speech.audio import read_audio
 from wordprint.speech.textgrid import read_textgrid
 from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import Receipt, StageRun, config_to_json, open_stage
+from wordprint.stages.contract import StageRun, open_stage
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_json, write_jsonl, write_text
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt, config_to_json
+from wordprint.words.options import WordsConfig
 
 SCHEMA = "wordprint.calibration/1"
 FOLDER, CALIBRATION, SCORES, REPORT = "calibration", "calibration.json", "scores.jsonl", "report.html"

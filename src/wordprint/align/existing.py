@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import AlignConfig
+from wordprint.align.options import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError, InputError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.text import normalise

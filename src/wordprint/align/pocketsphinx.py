@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.align.base import transcript_words
+from wordprint.align.options import AlignConfig
 from wordprint.align.quality import FRAME_S, correct_phones, correct_words, frame_goodness, mean_goodness
 from wordprint.align.senones import WordStates, log_is_cut_off, parse_senone_log, state_starts
-from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError, require_extra
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, to_int16

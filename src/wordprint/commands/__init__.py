@@ -1,47 +1,85 @@
-"""What the command line offers: thin commands, no logic of the stages; `--recipe FILE.toml` sets defaults of their options."""
+"""What the command line does with a row of the table: options from its arguments, over those of `--recipe`, over the defaults."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+import inspect
+from typing import Any
 
-import tyro
-
-from wordprint.commands.keywords import enroll, spot
-from wordprint.commands.stages import align, evaluate, export, outliers, prepare, run, train, validate, words
-from wordprint.commands.tools import convert, doctor, download, info, inspect, plan
-from wordprint.config import RunConfig
+from wordprint.commands.parser import parse
+from wordprint.desk.machine import cores
 from wordprint.errors import ConfigError
+from wordprint.stages.cluster import Cluster
+from wordprint.stages.packages import require
+from wordprint.stages.progress import for_terminal
+from wordprint.stages.receipt import Receipt
 from wordprint.stages.recipe import read_toml
+from wordprint.stages.table import COMMANDS, Command, load
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    command.__name__: command
-    for command in (
-        *(run, download, prepare, validate, align, words, train, evaluate, outliers, export),
-        *(enroll, spot, convert, inspect, info, plan, doctor),
-    )
-}
-"""By name."""
+_MOST_WORKERS = 64  # on a machine with few cores: waiting for a slow disk they may be useful, but each takes 100 MB
 
 
 def dispatch(name: str, arguments: list[str]) -> None:
-    """Run the command `name`; options come from its arguments, over those of `--recipe`, over the defaults."""
-    command = COMMANDS[name]
-    recipe, arguments = _take_recipe(name, arguments)
+    """Run the command `name`; raises WordprintError for whatever the user can mend."""
+    row = COMMANDS[name]
+    recipe, arguments = _take_recipe(row, arguments)
+    defaults = {parameter: load(path)() for parameter, path in row.options}
     if recipe is not None:
-        settings = read_toml(recipe, RunConfig)
-        default = settings if name in ("run", "plan") else getattr(settings, name, None)
-        if default is None:
-            raise ConfigError(f"'wordprint {name}' has no options that a recipe could set")
-        command = functools.partial(command, config=default)  # not wrapped: tyro would call the function inside, without it
-    tyro.cli(command, prog=f"wordprint {name}", args=arguments)
+        defaults = _from_recipe(row, recipe, defaults)
+    values, options, how = parse(row, arguments, defaults)
+    require(row.extras, f"'wordprint {name}'")
+    output = {"output": how.pop("output")} if row.output else {}
+    how = how_to_run(row, how)
+    if not row.command:  # its stage, and a line of what came of it
+        report(load(row.functions[0])(**values, **output, **options, **how))
+        return
+    command = load(row.command)
+    wanted = {"how": how} if "how" in inspect.signature(command).parameters else {}
+    command(**values, **output, **options, **wanted)
 
 
-def _take_recipe(name: str, arguments: list[str]) -> tuple[str | None, list[str]]:
-    """Split off `--recipe FILE` (for 'run', also a first argument that ends in .toml)."""
-    if name in ("run", "plan") and arguments and arguments[0].endswith(".toml"):
-        return arguments[0], arguments[1:]
+def report(receipt: Receipt) -> None:
+    """Say what a stage did; one that was already done has said so."""
+    if receipt.fresh:
+        print(receipt.summary)
+
+
+def how_to_run(row: Command, given: dict[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of a stage function from the flags of the same names."""
+    how: dict[str, Any] = {"progress": for_terminal()}
+    if row.overwrite:
+        how["overwrite"] = given.get("overwrite", False)
+    if row.workers:
+        how["workers"] = _workers(given.get("workers", 0), given.get("cluster", ""))
+    return how
+
+
+def _workers(workers: int, cluster: str) -> int | Cluster:
+    if cluster:
+        if workers:
+            raise ConfigError("both workers and cluster are set", expected="one of them: a cluster has its own workers")
+        return Cluster(cluster)
+    limit = max(_MOST_WORKERS, 4 * cores())
+    if not 0 <= workers <= limit:
+        raise ConfigError(f"workers is {workers}", expected=f"0 (one per core, here {cores()}) to {limit}")
+    return workers or cores()
+
+
+def _from_recipe(row: Command, recipe: str, defaults: dict[str, Any]) -> dict[str, Any]:
+    """The options of this command in a recipe of `run`."""
+    from wordprint.config import RunConfig
+
+    settings = read_toml(recipe, RunConfig)
+    found = settings if row.name in ("run", "plan") else getattr(settings, row.name, None)
+    if found is None or "config" not in defaults:
+        raise ConfigError(f"'wordprint {row.name}' has no options that a recipe could set")
+    return {**defaults, "config": found}
+
+
+def _take_recipe(row: Command, arguments: list[str]) -> tuple[str | None, list[str]]:
+    """Split off `--recipe FILE` (for 'run' and 'plan', also an argument that ends in .toml)."""
     for index, argument in enumerate(arguments):
+        if row.name in ("run", "plan") and argument.endswith(".toml") and (index == 0 or not arguments[index - 1].startswith("-")):
+            return argument, arguments[:index] + arguments[index + 1 :]
         if argument.startswith("--recipe="):
             return argument.partition("=")[2], arguments[:index] + arguments[index + 1 :]
         if argument == "--recipe":

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
-
-from tyro.conf import Positional, arg
 
 from wordprint import pipeline
-from wordprint.commands.options import Flat
-from wordprint.config import SpotConfig
 from wordprint.errors import ConfigError
+from wordprint.spot.options import SpotConfig
 
 
-def enroll(
-    arguments: Annotated[Positional[tuple[str, ...]], arg(metavar="[MODEL.onnx] KEYWORD RECORDING...")],
-    output: Annotated[Path, arg(aliases=["-o"], metavar="FILE", help="Enrollment to write or add to.")] = Path("keywords.json"),
-    threshold: float | None = None,
-) -> None:
-    """Learn a keyword from a few recordings of it (three or more are best).
-
-    Args:
-        arguments: The model (left out: the one that comes with wordprint), the keyword, and its recordings.
-        threshold: Similarity that counts as a hit of this keyword; without it, the model's own.
-    """
+def enroll(arguments: tuple[str, ...], output: Path, threshold: float | None) -> None:
     model, arguments = _first(arguments, ".onnx")
     if len(arguments) < 2:
         usage = 'wordprint enroll [MODEL.onnx] "lights on" a.wav b.wav c.wav'
@@ -37,16 +23,7 @@ def enroll(
     print(f"'{keyword.keyword}' enrolled from {recordings}, threshold {keyword.threshold:.2f} → {output}")
 
 
-def spot(
-    arguments: Annotated[Positional[tuple[str, ...]], arg(metavar="[MODEL.onnx] [KEYWORDS.json] RECORDING...")],
-    config: Flat[SpotConfig] = SpotConfig(),
-) -> None:
-    """Find enrolled keywords in recordings; prints time, keyword and similarity as it goes.
-
-    Args:
-        arguments: The model (left out: the one that comes with wordprint), the enrollment (left out: keywords.json),
-            and the recordings to listen to.
-    """
+def spot(arguments: tuple[str, ...], config: SpotConfig) -> None:
     model, arguments = _first(arguments, ".onnx")
     enrollment, recordings = _first(arguments, ".json")
     if not recordings:

@@ -16,7 +16,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, missing_transcript, not_utf8
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance

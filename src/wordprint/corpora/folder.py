@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Folder, Problem, folders, missing_audio, missing_transcript, read_text
 from wordprint.errors import InputError
 from wordprint.records import Utterance

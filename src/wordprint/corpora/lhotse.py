@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import Problem, missing_audio, missing_transcript
 from wordprint.errors import InputError, require_extra
 from wordprint.records import Utterance

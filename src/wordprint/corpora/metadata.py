@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, folders, missing_audio, missing_transcript, read_lines
 from wordprint.errors import InputError
 from wordprint.records import Utterance

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Folder, Problem, folders, missing_audio, read_lines
 from wordprint.errors import InputError
 from wordprint.records import Utterance

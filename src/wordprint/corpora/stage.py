@@ -14,17 +14,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem
 from wordprint.corpora.source import SYNTHETIC, Source, find_kind, load_reader, parse_source, require_folder
 from wordprint.errors import AudioError, ConfigError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import AudioInfo, probe_audio
 from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import Receipt, StageRun, open_stage
+from wordprint.stages.contract import StageRun, open_stage
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import UTTERANCES, atomic_write, to_line
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 
 SHARD_SIZE = 512
 """Recordings whose headers one task reads."""

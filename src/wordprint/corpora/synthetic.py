@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.sentences import draw_sentences
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Interval

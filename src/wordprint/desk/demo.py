@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from wordprint.config import DemoConfig, PrepareConfig, SpotConfig
+from wordprint.corpora.options import PrepareConfig
+from wordprint.desk.options import DemoConfig
 from wordprint.errors import ConfigError
 from wordprint.records import Interval
 from wordprint.speech.audio import write_audio
-from wordprint.stages.contract import Receipt, open_stage
+from wordprint.spot.options import SpotConfig
+from wordprint.stages.contract import open_stage
 from wordprint.stages.manifest import atomic_path, write_jsonl
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 
 
 def demo(

@@ -14,8 +14,8 @@ from typing import Any
 
 from wordprint.errors import InputError, require_extra
 from wordprint.speech.audio import AUDIO_SUFFIXES
-from wordprint.stages.contract import PARTIAL, RECEIPT, read_receipt
 from wordprint.stages.manifest import read_jsonl
+from wordprint.stages.receipt import PARTIAL, RECEIPT, read_receipt
 
 Facts = dict[str, Any]
 """Names and plain JSON values, in the order in which people want to read them."""

@@ -83,8 +83,8 @@ def _pocketsphinx() -> str:
     import numpy as np
     import pocketsphinx  # noqa: F401  (first, so that what is wrong with it is not taken for its absence)
 
+    from wordprint.align.options import AlignConfig
     from wordprint.align.pocketsphinx import PocketsphinxAligner
-    from wordprint.config import AlignConfig
     from wordprint.records import Utterance
     from wordprint.speech.audio import SAMPLE_RATE
 

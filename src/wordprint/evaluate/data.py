@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import EvaluateConfig
 from wordprint.errors import LeakError, ModelError
+from wordprint.evaluate.options import EvaluateConfig
 from wordprint.model import WaveformEmbedder
 from wordprint.stages.manifest import atomic_path
 from wordprint.stages.progress import Progress

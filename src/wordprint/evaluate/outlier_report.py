@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wordprint.config import OutliersConfig
 from wordprint.evaluate.centres import Floats, Judged
+from wordprint.evaluate.options import OutliersConfig
 from wordprint.pages.html import SERIES, figure_svg, new_figure, number, render
 from wordprint.pages.listen import Filter, Listening, Order, Row
 from wordprint.stages.manifest import write_text

@@ -18,16 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from wordprint.config import OutliersConfig
 from wordprint.errors import ConfigError, ModelError
 from wordprint.evaluate.centres import Centres, Floats, Judged, sum_by_word
+from wordprint.evaluate.options import OutliersConfig
 from wordprint.evaluate.outlier_report import Histogram, write_report
 from wordprint.model import load_embedder
 from wordprint.speech.audio import to_float32
 from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import PARTS, Receipt, StageRun, open_stage
+from wordprint.stages.contract import PARTS, StageRun, open_stage
 from wordprint.stages.manifest import atomic_path, write_jsonl
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import WordDataset
 
 OUTLIERS, REPORT = "outliers.jsonl", "report.html"

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import EvaluateConfig
 from wordprint.errors import DatasetError
 from wordprint.evaluate import few_shot
 from wordprint.evaluate.data import Data
 from wordprint.evaluate.dtw import dtw_distances, mfcc
 from wordprint.evaluate.few_shot import FewShotResult
+from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.same_different import pair_average_precision, same_different, same_share
 from wordprint.stages.progress import Progress
 from wordprint.train.ranking import same_different_average_precision

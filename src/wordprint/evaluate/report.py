@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import EvaluateConfig
 from wordprint.evaluate import figures
 from wordprint.evaluate.data import Data
 from wordprint.evaluate.few_shot import Estimate, FewShotResult, far_name
+from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.protocols import OPEN_SET, SAME_DIFFERENT, USER_DEFINED, Outcome
 from wordprint.pages.html import audio_data_uri, percent, render
 from wordprint.speech.audio import SAMPLE_RATE

@@ -12,16 +12,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from wordprint.config import EvaluateConfig
 from wordprint.errors import ConfigError, DatasetError, InputError
 from wordprint.evaluate.data import Data, load_data, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
+from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.protocols import Outcome, run_protocols
 from wordprint.evaluate.report import write_report
 from wordprint.model import WaveformEmbedder, load_embedder
-from wordprint.stages.contract import PARTS, Receipt, StageRun, open_stage
+from wordprint.stages.contract import PARTS, StageRun, open_stage
 from wordprint.stages.manifest import digest_file, write_json, write_jsonl
 from wordprint.stages.progress import SILENT, Progress
+from wordprint.stages.receipt import Receipt
 
 SCHEMA = "wordprint.metrics/1"
 METRICS = "metrics.json"

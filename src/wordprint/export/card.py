@@ -7,27 +7,16 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from wordprint.config import ExportConfig
-from wordprint.errors import ConfigError
+from wordprint.export.options import ExportConfig, parse_material
 from wordprint.speech.audio import SAMPLE_RATE
 
 MATERIALS_SCHEMA = "wordprint.bill_of_materials/1"
 
 
-_FIELDS = ("name", "licence", "attribution", "source")
-
-
 def bill_of_materials(stated: Sequence[str], prepared: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the weights were made of: the `stated` lines 'name; licence; attribution; source', then the corpora of the
     training data that none of them names. Raises ConfigError for a line without a licence."""
-    bill: list[dict[str, Any]] = []
-    for line in stated:
-        parts = [part.strip() for part in line.split(";")]
-        if not 2 <= len(parts) <= len(_FIELDS) or not all(parts):
-            raise ConfigError(
-                f"a material is {line!r}", expected="'name; licence; attribution; source' (the last two may be left out)"
-            )
-        bill.append(dict(zip(_FIELDS, parts, strict=False)))
+    bill: list[dict[str, Any]] = [dict(parse_material(line)) for line in stated]
     names = {item["name"] for item in bill}
     return bill + [item for item in prepared if item.get("name") not in names]
 

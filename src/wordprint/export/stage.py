@@ -16,15 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from wordprint import __version__
-from wordprint.config import ExportConfig
 from wordprint.errors import ParityError
 from wordprint.export.calibrate import calibrate, fallback
 from wordprint.export.card import bill_of_materials, materials, model_card, without_licence
+from wordprint.export.options import ExportConfig
 from wordprint.model import MODEL_SCHEMA, CheckpointEmbedder, Model
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
-from wordprint.stages.contract import Receipt, open_stage
+from wordprint.stages.contract import open_stage
 from wordprint.stages.manifest import atomic_path, digest_file, write_json, write_text
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import WordDataset
 
 FLOAT, INT8 = "model.onnx", "model.int8.onnx"

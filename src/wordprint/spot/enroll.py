@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import SpotConfig
 from wordprint.errors import AudioError, EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE, read_audio
+from wordprint.spot.options import SpotConfig
 from wordprint.spot.trim import Speech, find_speech
 from wordprint.stages.manifest import to_line, write_text
 

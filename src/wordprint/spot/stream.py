@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import SpotConfig
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.records import Detection
 from wordprint.speech.audio import SAMPLE_RATE, stream_audio, to_float32
 from wordprint.spot.decide import Decider, Peak
 from wordprint.spot.enroll import Enrollment, Recording, enroll
+from wordprint.spot.options import SpotConfig
 
 _LOUDEST = 8.0
 """Samples beyond this are not audio at full scale ±1, but most likely 16-bit values given as floats."""

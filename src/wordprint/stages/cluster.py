@@ -1,9 +1,8 @@
-"""An existing Dask or Ray cluster as a place to work: its address, connecting, sending tasks, and what can go wrong with it.
+"""An existing Dask cluster as a place to work: its address, connecting, sending tasks, and what can go wrong with it.
 
 Its machines share a file system: tasks write to the same paths that this process reads. joblib, which runs local processes,
-has backends for both, but with Dask it waits for ever for a task that Dask has given up, and with Ray the first worker to
-die ends the run and results can't be had one by one. So tasks are sent directly; both clusters then do those of a dead
-worker again on another.
+has a backend for Dask, but waits for ever for a task that Dask has given up. So tasks are sent directly; the cluster then
+does those of a dead worker again on another.
 """
 
 from __future__ import annotations
@@ -14,18 +13,17 @@ import os
 import pickle
 import platform
 import re
-import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from wordprint import __version__
-from wordprint.errors import ConfigError, MissingExtraError, WorkerError, require_extra
+from wordprint.errors import ConfigError, WorkerError, require_extra
 
 ONE_AT_A_TIME = threading.Lock()
 """Held by the task that works in this process: a Dask worker may have many threads, but aligners are one to a process."""
@@ -39,32 +37,14 @@ class Cluster:
     """An existing cluster, given to a stage as its `workers`; raises ConfigError for an address of another form."""
 
     address: str
-    """`dask://host:port` of a Dask scheduler, or `ray://host:port` of a Ray client server."""
+    """`dask://host:port` of a Dask scheduler."""
     patience_s: float = 60.0
     """How long it may be without a worker."""
 
     def __post_init__(self) -> None:
-        form = re.fullmatch(r"(dask|ray)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})", self.address)
-        if not form or not 0 < int(form[2]) < 1 << 16:
-            raise ConfigError(f"cluster is '{self.address}'", expected="dask://host:port or ray://host:port")
-
-
-class Pool(Protocol):
-    """The workers of a cluster, while this process is connected to it."""
-
-    def slots(self) -> int:
-        """How many tasks can be worked on now."""
-
-    def submit(self, task: Callable[[], None], name: str) -> Any:
-        """Send a task and return a handle of it; `name` tells in errors what it works on."""
-
-    def wait(self) -> set[Any]:
-        """Handles of tasks done since, one at least; raises what one of them raised, or WorkerError for what befell it."""
-
-
-def connect(cluster: Cluster, say: Callable[[str], None]) -> AbstractContextManager[Pool]:
-    """The workers of `cluster`; says how many. Raises WorkerError when it doesn't answer or stays without a worker."""
-    return (_dask if cluster.address.startswith("dask:") else _ray)(cluster, say)
+        form = re.fullmatch(r"dask://(?:[\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})", self.address)
+        if not form or not 0 < int(form[1]) < 1 << 16:
+            raise ConfigError(f"cluster is '{self.address}'", expected="dask://host:port")
 
 
 @contextmanager
@@ -120,22 +100,27 @@ def _absolute(value: Any) -> bytes:
 
 
 @contextmanager
-def _dask(cluster: Cluster, say: Callable[[str], None]) -> Iterator[Pool]:
+def connect(cluster: Cluster, say: Callable[[str], None]) -> Iterator[Pool]:
+    """The workers of `cluster`; says how many. Raises WorkerError when it doesn't answer or stays without a worker."""
     try:
         from distributed import Client
-        from distributed.comm import CommClosedError, connect
+        from distributed.comm import CommClosedError
+        from distributed.comm import connect as open_comm
     except ImportError as error:
         raise require_extra("distributed", "cluster", "a Dask cluster") from error
     place = cluster.address.removeprefix("dask://")
 
     async def greet() -> None:
-        (await connect(f"tcp://{place}", timeout=_CONNECT_S)).abort()
+        (await open_comm(f"tcp://{place}", timeout=_CONNECT_S)).abort()
 
     try:  # before there is a client: one that can't connect leaves threads behind that complain
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, greet()).result()
     except (OSError, ValueError, MemoryError) as error:  # the last for a greeting taken for the length of a message
-        raise _no_answer(cluster, "a Dask scheduler", f"dask scheduler --port {place.rpartition(':')[2]}") from error
+        raise WorkerError(
+            f"{cluster.address} doesn't answer as a Dask scheduler",
+            remedy=f"check the address and that one of the same version runs (dask scheduler --port {place.rpartition(':')[2]})",
+        ) from error
     with Client(f"tcp://{place}", timeout=_CONNECT_S, set_as_default=False, name="wordprint") as client:
         try:
             client.wait_for_workers(1, timeout=cluster.patience_s)
@@ -147,27 +132,30 @@ def _dask(cluster: Cluster, say: Callable[[str], None]) -> Iterator[Pool]:
         more = f", {idle} threads idle (one works in each process: start workers with --nthreads 1)" if idle else ""
         say(f"{cluster.address}: {len(threads)} workers{more}")
         try:
-            yield _Dask(cluster, client)
+            yield Pool(cluster, client)
         except (CancelledError, CommClosedError) as error:
             raise WorkerError(f"the scheduler {cluster.address} has gone", remedy=_GO_ON) from error
 
 
-class _Dask:
-    """A `Pool`."""
+class Pool:
+    """The workers of a cluster, while this process is connected to it."""
 
     def __init__(self, cluster: Cluster, client: Any) -> None:
         self.cluster, self.client = cluster, client
         self.running: dict[Any, str] = {}
 
     def slots(self) -> int:
+        """How many tasks can be worked on now."""
         return len(self.client.nthreads())
 
     def submit(self, task: Callable[[], None], name: str) -> Any:
+        """Send a task and return a handle of it; `name` tells in errors what it works on."""
         future = self.client.submit(task, key=f"wordprint-{uuid.uuid4().hex}")
         self.running[future] = name
         return future.key
 
     def wait(self) -> set[Any]:
+        """Handles of tasks done since, one at least; raises what one of them raised, or WorkerError for what befell it."""
         from distributed import KilledWorker, wait
 
         done: set[Any] = set()
@@ -185,65 +173,11 @@ class _Dask:
                     future.result()
                 except KilledWorker as error:
                     seen = f"{error.allowed_failures + 1} workers died of {name}, the last of them {error.last_worker.address}"
-                    raise _died(seen) from error
+                    remedy = f"see its log; too little memory is the usual reason: give workers more of it; {_GO_ON}"
+                    raise WorkerError(seen, remedy=remedy) from error
                 except ImportError as error:
                     raise WorkerError(str(error)) from error
         return {future.key for future in done}
-
-
-@contextmanager
-def _ray(cluster: Cluster, say: Callable[[str], None]) -> Iterator[Pool]:
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtraError(
-            "a Ray cluster needs the Python package 'ray', which is not installed",
-            remedy="install the version that the cluster has, with its client: pip install 'ray[client]==VERSION'",
-        ) from error
-    host, _, port = cluster.address.removeprefix("ray://").rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()  # ray tries for half a minute
-        context = ray.init(cluster.address, logging_level="error", log_to_driver=False)
-    except (OSError, RuntimeError) as error:
-        raise _no_answer(cluster, "a Ray client server", "ray start --head") from error
-    with context:
-        pool = _Ray(cluster, ray)
-        say(f"{cluster.address}: {pool.slots()} workers")
-        yield pool
-
-
-class _Ray:
-    """A `Pool`; Ray gives each task a process of its own, and starts processes when there are tasks."""
-
-    def __init__(self, cluster: Cluster, ray: Any) -> None:
-        self.cluster, self.ray = cluster, ray
-        self.running: dict[Any, str] = {}
-
-    def slots(self) -> int:
-        return int(self.ray.cluster_resources().get("CPU", 0))
-
-    def submit(self, task: Callable[[], None], name: str) -> Any:
-        handle = self.ray.remote(task).remote()
-        self.running[handle] = name
-        return handle
-
-    def wait(self) -> set[Any]:
-        done: list[Any] = []
-        while not done:
-            done, _ = self.ray.wait(list(self.running), num_returns=1, timeout=self.cluster.patience_s)
-            if not done and not self.slots():
-                raise _no_workers(self.cluster)
-        for handle in done:
-            name = self.running.pop(handle)
-            try:
-                self.ray.get(handle)
-            except self.ray.exceptions.WorkerCrashedError as error:
-                raise _died(f"several workers died of {name}") from error
-            except self.ray.exceptions.RayTaskError as error:
-                if isinstance(error.cause, ImportError):
-                    raise WorkerError(str(error.cause)) from error
-                raise error.cause from error
-        return set(done)
 
 
 def _same_python(cluster: Cluster, versions: set[str]) -> None:
@@ -258,17 +192,6 @@ def _same_python(cluster: Cluster, versions: set[str]) -> None:
             )
 
 
-def _no_answer(cluster: Cluster, what: str, command: str) -> WorkerError:
-    return WorkerError(
-        f"{cluster.address} doesn't answer as {what}", remedy=f"check the address and that one of the same version runs ({command})"
-    )
-
-
 def _no_workers(cluster: Cluster) -> WorkerError:
-    kind, _, place = cluster.address.partition("://")
-    start = f"dask worker tcp://{place} --nthreads 1" if kind == "dask" else "ray start --address HEAD"
+    start = f"dask worker tcp://{cluster.address.removeprefix('dask://')} --nthreads 1"
     return WorkerError(f"{cluster.address} has had no worker for {cluster.patience_s:g} s", remedy=f"start some: {start}; {_GO_ON}")
-
-
-def _died(seen: str) -> WorkerError:
-    return WorkerError(seen, remedy=f"see its log; too little memory is the usual reason: give workers more of it; {_GO_ON}")

@@ -1,11 +1,12 @@
 """The contract of every stage: idempotent, resumable after a kill at any moment, atomic, with a receipt written last.
 
-    with open_stage("align", output, config, inputs={"utterances": folder}) as stage:
-        if stage.receipt:                       # same inputs and config were done before
-            return stage.receipt
-        for result in stage.map_shards("align", items, work, shard_size=64, workers=2, unit="utterances"):
-            ...                                 # in the order of `items`, for any number of workers
-        return stage.finish(total=..., outputs=["alignments.jsonl"])
+    def words(alignments: Path, output: Path, config: WordsConfig = WordsConfig(), **how: Unpack[HowToRun]) -> Receipt:
+        def work(stage: StageRun) -> Receipt:
+            for result in stage.map_shards("words", items, cut, shard_size=64):
+                ...                                     # in the order of `items`, for any number of workers
+            return stage.finish(total=..., kept=..., outputs=["dataset.json"])
+
+        return run_stage("words", work, output, config, {"alignments": alignments}, **how)
 
 While a stage runs its folder holds `stage.partial.json` (what it is doing) and `.parts/` (what it has done); when it
 is complete, `stage.json`, the receipt.
@@ -14,154 +15,61 @@ is complete, `stage.json`, the receipt.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import math
-import os
+import json
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
-from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError, WordprintError, disk_errors
+from wordprint.errors import DatasetError, OutputConflictError, WordprintError, disk_errors
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.drops import Drops
-from wordprint.stages.manifest import (
-    DROPPED,
-    digest_file,
-    digest_tree,
-    digest_value,
-    read_jsonl,
-    remove_partials,
-    write_json,
-)
+from wordprint.stages.manifest import DROPPED, digest_file, read_jsonl, remove_partials, write_json
+from wordprint.stages.options import check
+from wordprint.stages.packages import imported_versions
 from wordprint.stages.progress import SILENT, Progress
+from wordprint.stages.receipt import (
+    ASIDE,
+    PARTIAL,
+    RECEIPT,
+    SCHEMA,
+    Receipt,
+    config_to_json,
+    digest_input,
+    git_revision,
+    read_receipt,
+)
 from wordprint.stages.shards import run_shards
 
-SCHEMA = "wordprint.stage/1"
-RECEIPT = "stage.json"
-PARTIAL = "stage.partial.json"
 PARTS = ".parts"
-ASIDE = frozenset({"mfa"})
-"""Folders of logs and models that a stage keeps beside its results: no later stage reads them."""
-
-_PACKAGES = ("numpy", "soundfile", "soxr", "pyarrow", "pocketsphinx", "praatio", "espeakng-loader", "torch", "onnxruntime")
 
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a stage did: `counts` are items in, kept and dropped by reason; `outputs` maps file names to SHA-256."""
+class HowToRun(TypedDict, total=False):
+    """What every stage takes beside its inputs, output and options; none of it changes a result."""
 
-    stage: str
-    output: Path
-    config: dict[str, Any]
-    inputs: dict[str, str]
-    counts: dict[str, Any]
-    outputs: dict[str, str]
-    details: dict[str, Any] = field(default_factory=dict)
-    wall_s: float = 0.0
-    fresh: bool = True
-    """False when the stage had been done before and nothing ran."""
-
-    @property
-    def show(self) -> list[Path]:
-        """What a person would open first: reports and models."""
-        return [self.output / name for name in self.outputs if Path(name).suffix in (".html", ".onnx")]
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        if not self.fresh:
-            return f"{self.stage}: already done in {self.output} (same inputs and options)"
-        counts = self.counts
-        line = f"{self.stage}: {counts.get('kept', 0)} of {counts.get('in', 0)} kept"
-        if counts.get("dropped"):
-            line += " (dropped: " + ", ".join(f"{count} {reason}" for reason, count in counts["dropped"].items()) + ")"
-        return f"{line}, {self.wall_s:.1f} s → {self.output}"
-
-
-def config_to_json(config: Any) -> dict[str, Any]:
-    """A frozen configuration as plain JSON values (paths as strings, tuples as lists), without what changes no result."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(item) for item in value]
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"an option is {value}", expected="a finite number")
-        return str(value) if isinstance(value, Path) else value
-
-    values: dict[str, Any] = plain(dataclasses.asdict(config))
-    for option in dataclasses.fields(config):
-        if not option.metadata.get("changes_results", True):
-            del values[option.name]
-    return values
-
-
-def digest_input(path: str | Path) -> str:
-    """Fingerprint of a stage's input: of its receipt when wordprint wrote the folder, else of the file or tree."""
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist", expected="a file or folder")
-    if path.is_file():
-        return digest_file(path)
-    if not (path / RECEIPT).is_file():
-        return digest_tree(path)
-    # folders inside (TextGrids, say) are not in the receipt file by file, and may have been corrected by hand since
-    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and _is_result(entry))
-    return digest_value([read_receipt(path).outputs, {folder.name: digest_tree(folder) for folder in folders}])
-
-
-def _is_result(folder: Path) -> bool:
-    """Whether a folder inside that of a stage is what later stages read: not hidden, no log, and no stage of its own."""
-    if folder.name.startswith(".") or folder.name in ASIDE:
-        return False
-    return not any((folder / name).is_file() for name in (RECEIPT, PARTIAL))
-
-
-def read_receipt(folder: str | Path) -> Receipt:
-    """The receipt of a finished stage."""
-    import json
-
-    path = Path(folder) / RECEIPT
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record.get("schema") != SCHEMA:
-            raise OutputConflictError(
-                f"{path} has schema {record.get('schema')!r}",
-                expected=SCHEMA,
-                remedy="it was written by another version: use another folder",
-            )
-        return Receipt(
-            stage=record["stage"],
-            output=Path(folder),
-            config=record["config"],
-            inputs=record["inputs"],
-            counts=record["counts"],
-            outputs=record["outputs"],
-            details=record["details"],
-            wall_s=record["wall_s"],
-            fresh=False,
-        )
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} has no {RECEIPT}", expected="the folder of a finished stage") from error
-    except (ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{path} is damaged ({error})", remedy="delete it and run the stage again") from error
+    workers: int | Cluster
+    """Processes of this machine, or a cluster (default: 1)."""
+    overwrite: bool
+    """Replace another run's output."""
+    progress: Progress | None
+    """Who is told how far it is."""
 
 
 class StageRun:
-    """A stage in progress; made by `open_stage`."""
+    """A stage in progress; made by `run_stage`."""
 
-    def __init__(self, name: str, output: Path, config: dict[str, Any], inputs: dict[str, str], progress: Progress) -> None:
-        self.name, self.output, self.config, self.inputs, self.progress = name, output, config, inputs, progress
+    def __init__(
+        self, name: str, output: Path, config: Any, inputs: dict[str, str], workers: int | Cluster, progress: Progress
+    ) -> None:
+        self.name, self.output, self.inputs, self.workers, self.progress = name, output, inputs, workers, progress
+        self.config = config_to_json(config)
+        self.may_grow = {option.name for option in dataclasses.fields(config) if option.metadata.get("may_grow")}
         self.receipt: Receipt | None = None
         self.started = time.time()
         self.dropped = Drops(output)
@@ -182,14 +90,14 @@ class StageRun:
         work: Callable[[list[Item]], list[dict[str, Any]]],
         *,
         shard_size: int,
-        workers: int | Cluster = 1,
+        workers: int | Cluster | None = None,
         total: int | None = None,
         unit: str = "items",
     ) -> Iterator[dict[str, Any]]:
         """Apply `work` to consecutive shards of `items`; yield its JSON results in order.
 
         Each finished shard is kept in `.parts/`, so that a run that was killed goes on where it stopped. Shards don't
-        depend on `workers`, so the results don't either. `work` must be importable (it is sent to processes, or to a
+        depend on the workers, so the results don't either. `work` must be importable (it is sent to processes, or to a
         cluster), and name files as `Path`, which on a cluster is made absolute.
         """
         parts = self.output / PARTS
@@ -199,7 +107,7 @@ class StageRun:
         # the length is in the name, so that a part cut short by a failing iterator is not taken for the whole one
         jobs = ((parts / f"{name}-{index:06d}-{len(shard)}.jsonl", shard) for index, shard in shards)
         with self.progress.task(name, total, unit) as task:
-            for path, count in run_shards(jobs, work, workers, self.progress.say):
+            for path, count in run_shards(jobs, work, self.workers if workers is None else workers, self.progress.say):
                 yield from read_jsonl(path)
                 task.advance(count)
 
@@ -225,14 +133,36 @@ class StageRun:
             "dropped_items": dict(sorted(self.dropped.examples.items())),
             "details": details or {},
             "outputs": digests,
-            "packages": _package_versions(),
-            "git_revision": _git_revision(),
+            "packages": imported_versions(),
+            "git_revision": git_revision(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_s": wall_s,
         }
         write_json(self.output / RECEIPT, record)
         _clear_progress(self.output)
         return Receipt(self.name, self.output, self.config, self.inputs, counts, digests, details or {}, wall_s)
+
+
+def run_stage(
+    name: str,
+    work: Callable[[StageRun], Receipt],
+    output: str | Path,
+    config: Any,
+    inputs: Mapping[str, str | Path],
+    *,
+    workers: int | Cluster = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Receipt:
+    """Check the options, digest the inputs, and have `work` done unless it is done already; see the module's head.
+
+    Raises ConfigError for an option that is out of its range, OutputConflictError when the folder holds another run (what
+    differs is named) or files that no stage wrote, unless `overwrite`, which empties folders that wordprint wrote and never
+    any other.
+    """
+    check(config)
+    with open_stage(name, output, config, inputs, workers=workers, overwrite=overwrite, progress=progress) as stage:
+        return stage.receipt or work(stage)
 
 
 @contextmanager
@@ -242,27 +172,24 @@ def open_stage(
     config: Any,
     inputs: Mapping[str, str | Path],
     *,
+    workers: int | Cluster = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[StageRun]:
-    """Enter the output folder of a stage; see the module's head.
-
-    Raises OutputConflictError when the folder holds another run (what differs is named) or files that no stage
-    wrote, unless `overwrite`, which empties folders that wordprint wrote and never any other.
-    """
-    output, report = Path(output), progress or SILENT
-    settings = config_to_json(config)
+    """Enter the output folder of a stage; where it was done before, `receipt` is that of then."""
+    check(config)
+    output = Path(output)
     digests = {key: digest_input(path) for key, path in inputs.items()}
-    stage = StageRun(name, output, settings, digests, report)
+    stage = StageRun(name, output, config, digests, workers, progress or SILENT)
     if _already_there(stage, overwrite):
         stage.receipt = read_receipt(output)
         _clear_progress(output)  # a kill just after the receipt was written leaves them
-        report.say(stage.receipt.summary)
+        stage.progress.say(stage.receipt.summary)
         yield stage
         return
     with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-        partial = {"schema": SCHEMA, "stage": name, "config": settings, "inputs": digests}
+        partial = {"schema": SCHEMA, "stage": name, "config": stage.config, "inputs": digests}
         write_json(output / PARTIAL, partial)
         (output / RECEIPT).unlink(missing_ok=True)
         try:
@@ -292,7 +219,7 @@ def _already_there(stage: StageRun, overwrite: bool) -> bool:
             expected="a new or empty folder",
             remedy="choose another output folder",
         )
-    difference = _difference(stage, marker)
+    difference, grown = _difference(stage, marker)
     if difference and overwrite:
         _remove(output)
         return False
@@ -300,7 +227,7 @@ def _already_there(stage: StageRun, overwrite: bool) -> bool:
         raise OutputConflictError(
             f"{output} holds another run: {difference}", remedy="choose another output folder, or add --overwrite to replace it"
         )
-    return marker.name == RECEIPT
+    return marker.name == RECEIPT and not grown
 
 
 def _clear_progress(output: Path) -> None:
@@ -328,51 +255,28 @@ def _remove(output: Path) -> None:
         shutil.rmtree(aside)
 
 
-def _difference(stage: StageRun, marker: Path) -> str:
-    """What differs between this run and the one recorded in `marker`, or an empty string."""
-    import json
-
+def _difference(stage: StageRun, marker: Path) -> tuple[str, bool]:
+    """What differs between this run and the one recorded in `marker` (or an empty string), and whether an option has grown."""
     try:
         there = json.loads(marker.read_text(encoding="utf-8"))
     except ValueError:
-        return f"{marker.name} is damaged"
+        return f"{marker.name} is damaged", False
     if there.get("schema") != SCHEMA:
-        return f"written with schema {there.get('schema')!r}, this is {SCHEMA}"
+        return f"written with schema {there.get('schema')!r}, this is {SCHEMA}", False
     if there.get("stage") != stage.name:
-        return f"it was written by '{there.get('stage')}', this is '{stage.name}'"
-    changes = []
+        return f"it was written by '{there.get('stage')}', this is '{stage.name}'", False
     old, new = there.get("config", {}), stage.config
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            changes.append(f"{key} was {old.get(key)!r}, now {new.get(key)!r}")
-    changes += [f"input '{key}' has changed" for key in sorted({*there.get("inputs", {}), *stage.inputs})
-                if there.get("inputs", {}).get(key) != stage.inputs.get(key)]  # fmt: skip
-    return ", ".join(changes)
+    changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    grown = [key for key in changed if key in stage.may_grow and key in old and old[key] < new[key]]
+    changes = [f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changed if key not in grown]
+    before = there.get("inputs", {})
+    changes += [
+        f"input '{key}' has changed" for key in sorted({*before, *stage.inputs}) if before.get(key) != stage.inputs.get(key)
+    ]
+    return ", ".join(changes), bool(grown)
 
 
 def _shards(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while shard := list(islice(iterator, size)):
         yield shard
-
-
-def _package_versions() -> dict[str, str]:
-    versions = {}
-    for package in ("wordprint", *_PACKAGES):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def _git_revision() -> str | None:
-    """Revision of the wordprint source when it runs from a checkout."""
-    root = Path(__file__).resolve().parents[3]
-    if not (root / ".git").exists():
-        return None
-    try:
-        result = subprocess.run(["git", "-C", os.fspath(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    except OSError:  # no git here
-        return None
-    return result.stdout.strip() or None

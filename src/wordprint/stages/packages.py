@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,3 +96,24 @@ def _package(name: str, wanted: str) -> Package:
     except importlib.metadata.PackageNotFoundError:
         return Package(name, wanted, None, fits=False)
     return Package(name, wanted, installed, SpecifierSet(wanted).contains(installed, prereleases=True))
+
+
+def imported_versions(distribution: str = DISTRIBUTION) -> dict[str, str]:
+    """Versions of the package itself and of the dependencies that this process has imported, from their installed metadata."""
+    names = {name.replace("_", "-").lower() for name in _required_names(distribution)}
+    versions = {}
+    for module, homes in importlib.metadata.packages_distributions().items():
+        for home in homes if module in sys.modules else ():
+            if home.replace("_", "-").lower() in names:
+                versions[home] = importlib.metadata.version(home)
+    return dict(sorted(versions.items()))
+
+
+def _required_names(distribution: str) -> list[str]:
+    """The distribution and all that it requires, with every extra; itself alone where it was never installed."""
+    from packaging.requirements import Requirement
+
+    try:
+        return [distribution, *(Requirement(text).name for text in importlib.metadata.requires(distribution) or ())]
+    except importlib.metadata.PackageNotFoundError:
+        return [distribution]

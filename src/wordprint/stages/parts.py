@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from wordprint.errors import ConfigError
 
@@ -15,13 +15,20 @@ def find_part(parts: Mapping[str, Part], name: str, kind: str) -> Part:
     """The part called `name`; raises ConfigError where it can't be found, imported or called. `kind` is for the message."""
     if name in parts:
         return parts[name]
-    module, _, attribute = name.partition(":")
-    if not (module and attribute):
+    if ":" not in name.strip(":"):
         raise ConfigError(f"there is no {kind} '{name}'", expected=f"one of {', '.join(parts)}, or package.module:name of your own")
+    found: Part = import_part(name, kind)
+    return found
+
+
+def import_part(name: str, kind: str) -> Any:
+    """What `package.module:name` names; raises ConfigError where it can't be imported or called."""
+    module, _, attribute = name.partition(":")
     try:
-        found: Part = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"the {kind} '{name}' can't be imported ({error})") from error
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        remedy = "a module in the current folder is found with PYTHONPATH=."
+        raise ConfigError(f"the {kind} '{name}' can't be imported ({error})", remedy=remedy) from error
     if not callable(found):
         raise ConfigError(f"the {kind} '{name}' is a {type(found).__name__}", expected="a class or a function")
     return found

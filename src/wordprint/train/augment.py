@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wordprint.config import TrainConfig
 from wordprint.errors import AudioError, InputError
 from wordprint.speech.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read_audio
+from wordprint.train.options import TrainConfig
 
 Floats = NDArray[np.float32]
 

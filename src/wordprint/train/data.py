@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wordprint.config import TrainConfig
 from wordprint.errors import DatasetError
 from wordprint.speech.audio import INT16_SCALE, SAMPLE_RATE
 from wordprint.train import augment
+from wordprint.train.options import TrainConfig
 from wordprint.train.phonetics import Spelling
 from wordprint.train.sampler import WordSampler
 from wordprint.words.dataset import WordDataset

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from lightning_fabric import Fabric
 
-from wordprint.config import TrainConfig
 from wordprint.errors import ConfigError
+from wordprint.train.options import TrainConfig
 
 
 def make_fabric(config: TrainConfig) -> Fabric:

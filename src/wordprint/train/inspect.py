@@ -18,14 +18,13 @@ import torch
 from numpy.typing import NDArray
 from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_triplets_indices
 
-from wordprint.config import InspectTripletsConfig, TrainConfig
 from wordprint.errors import ConfigError, DatasetError, InputError
 from wordprint.pages.html import number, render
 from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
 from wordprint.records import Interval
 from wordprint.speech.audio import SAMPLE_RATE, to_int16
-from wordprint.stages.contract import PARTIAL, RECEIPT, digest_input
 from wordprint.stages.manifest import write_text
+from wordprint.stages.receipt import PARTIAL, RECEIPT, digest_input
 from wordprint.stages.recipe import from_dict
 from wordprint.train import checkpoint
 from wordprint.train.augment import Sounds, mask_features
@@ -33,6 +32,7 @@ from wordprint.train.data import Batch, TrainingWords
 from wordprint.train.losses import make_distance, make_miner
 from wordprint.train.network import Embedder
 from wordprint.train.objective import network_config
+from wordprint.train.options import InspectTripletsConfig, TrainConfig
 from wordprint.words.dataset import WordDataset
 
 TEMPLATE = "train/inspect.html.j2"

@@ -11,7 +11,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from wordprint.config import TrainConfig
 from wordprint.errors import WordprintError
 from wordprint.stages.manifest import write_jsonl
 from wordprint.stages.progress import Progress
@@ -19,6 +18,7 @@ from wordprint.train import checkpoint
 from wordprint.train.data import Batch, TrainingWords, prefetch
 from wordprint.train.device import cpu_threads
 from wordprint.train.objective import Objective
+from wordprint.train.options import TrainConfig
 from wordprint.train.validation import ValidationWords
 
 HISTORY, TENSORBOARD = "history.jsonl", "tensorboard"

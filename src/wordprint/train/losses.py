@@ -13,9 +13,9 @@ import torch
 from pytorch_metric_learning import distances, losses, miners
 from torch import Tensor, nn
 
-from wordprint.config import TrainConfig
 from wordprint.errors import ConfigError
 from wordprint.stages.parts import find_part
+from wordprint.train.options import TrainConfig
 
 ANCESTOR_NEGATIVE_WEIGHT = 10.0
 """What the ancestor gives a negative pair against a positive one."""
@@ -110,9 +110,6 @@ LOSSES: dict[str, LossBuilder] = {
     "arcface": _arcface,  # Deng et al., 2019
 }
 """Losses by name; the last two learn one vector for each word type, which is thrown away after training."""
-
-LOSSES_OF_PAIRS = ("triplet", "ancestor", "supervised_contrastive")
-"""Those that compare recordings of one word with each other."""
 
 
 def make_loss(config: TrainConfig, word_types: int, embedding_size: int) -> nn.Module:

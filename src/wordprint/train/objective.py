@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wordprint.config import TrainConfig
 from wordprint.train.augment import mask_features
 from wordprint.train.data import Batch
 from wordprint.train.losses import make_loss
 from wordprint.train.network import Embedder, NetworkConfig
+from wordprint.train.options import TrainConfig
 from wordprint.train.phonetics import AudioPhoneLoss, FramePhoneLoss, Spelling
 
 

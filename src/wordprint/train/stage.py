@@ -8,34 +8,28 @@ bit for bit).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Unpack, cast
 
 import numpy as np
 from lightning_fabric import Fabric
 
-from wordprint.config import TrainConfig
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.stages.contract import Receipt, StageRun, open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
+from wordprint.stages.options import check
 from wordprint.stages.progress import SILENT, Progress
+from wordprint.stages.receipt import Receipt
 from wordprint.train import checkpoint
 from wordprint.train.augment import Sounds
 from wordprint.train.data import TrainingWords
 from wordprint.train.device import make_fabric, quiet_libraries
 from wordprint.train.loop import HISTORY, Fit
-from wordprint.train.options import check
+from wordprint.train.options import TrainConfig
 from wordprint.train.validation import ValidationWords
 from wordprint.words.dataset import WordDataset
 from wordprint.words.split import check_leaks
 
 
-def train(
-    words: str | Path,
-    output: str | Path,
-    config: TrainConfig = TrainConfig(),
-    *,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Receipt:
+def train(words: str | Path, output: str | Path, config: TrainConfig = TrainConfig(), **how: Unpack[HowToRun]) -> Receipt:
     """Train an encoder on the training side of a word dataset and keep the one that validates best.
 
     Writes `best.*`, `last.safetensors`, `training_words.txt`, `training_speakers.txt`, `history.jsonl` and `tensorboard/` (see
@@ -48,9 +42,14 @@ def train(
     fabric = make_fabric(config)
     if not fabric.is_global_zero:
         return _assist(fabric, words, Path(output), config)
-    with open_stage("train", output, config, inputs, overwrite=overwrite, progress=progress) as stage:
-        fabric.broadcast(stage.receipt)
-        receipt = stage.receipt or _train(stage, fabric, words, config)
+
+    def work(stage: StageRun) -> Receipt:
+        fabric.broadcast(None)  # the others' sign to begin
+        return _train(stage, fabric, words, config)
+
+    receipt = run_stage("train", work, output, config, inputs, **how)
+    if not receipt.fresh:
+        fabric.broadcast(receipt)  # in its place
     fabric.broadcast(receipt)
     return receipt
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wordprint.config import TrainConfig
 from wordprint.speech.audio import to_float32
 from wordprint.train.network import Embedder
+from wordprint.train.options import TrainConfig
 from wordprint.train.ranking import same_different_average_precision
 from wordprint.words.dataset import WordDataset
 from wordprint.words.split import common_side, side

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from wordprint.config import ValidateConfig
 from wordprint.errors import AudioError, ConfigError
 from wordprint.records import Utterance
 from wordprint.speech.text import normalise, unknown_characters
 from wordprint.validate.measure import Measurement, measure
+from wordprint.validate.options import ValidateConfig
 
 Severity = Literal["drop", "warning", "note"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wordprint.config import ValidateConfig
 from wordprint.errors import AudioError
 from wordprint.pages import html
 from wordprint.records import Utterance
 from wordprint.speech.audio import read_audio
-from wordprint.stages.contract import config_to_json
+from wordprint.stages.receipt import config_to_json
 from wordprint.validate.findings import REASONS, Finding, Problems
+from wordprint.validate.options import ValidateConfig
 from wordprint.validate.tally import Tally
 
 if TYPE_CHECKING:

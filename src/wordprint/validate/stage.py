@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from wordprint.align.mfa.check import MfaCheck
-from wordprint.config import ValidateConfig
 from wordprint.errors import ConfigError, InputError, MissingExtraError
 from wordprint.records import Utterance
 from wordprint.speech.lexicon import Lexicon
 from wordprint.speech.text import base_language
 from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import Receipt, StageRun, open_stage
+from wordprint.stages.contract import StageRun, open_stage
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import (
     UTTERANCES,
@@ -33,7 +32,9 @@ from wordprint.stages.manifest import (
     write_text,
 )
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 from wordprint.validate.findings import Finding, Problems, Severity, examine, severities
+from wordprint.validate.options import ValidateConfig
 from wordprint.validate.report import build_report, render_report, summary_lines
 from wordprint.validate.tally import Tally
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from wordprint.config import WordsConfig
 from wordprint.errors import AudioError, ConfigError
 from wordprint.speech.audio import SAMPLE_RATE, probe_audio, write_audio
-from wordprint.stages.contract import Receipt, open_stage
+from wordprint.stages.contract import open_stage
 from wordprint.stages.manifest import atomic_path
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 from wordprint.words import hub
 from wordprint.words.cut import Rules
 from wordprint.words.dataset import WordDataset, is_word_dataset
 from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER, WordFolder, safe_name, word_folder_name
 from wordprint.words.lhotse import write_lhotse
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import build, load_recording
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import WordsConfig
+from wordprint.words.options import WordsConfig
 
 Hashes = NDArray[np.uint64]
 _COMPACT_ROWS = 1_000_000

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from wordprint.config import WordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Alignment, Interval
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.text import plain_words
 from wordprint.words.agreement import Agreement
 from wordprint.words.folders import folder_word
+from wordprint.words.options import WordsConfig
 from wordprint.words.split import HELD_OUT, common_side, side
 
 NOT_WORDS = frozenset({"spn", "sil", "sp", "nsn"})

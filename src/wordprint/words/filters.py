@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from wordprint.errors import DatasetError
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.stages.contract import PARTS, Receipt, StageRun, config_to_json
+from wordprint.stages.contract import PARTS, StageRun
 from wordprint.stages.drops import NAMED_PER_REASON
 from wordprint.stages.manifest import write_json
+from wordprint.stages.receipt import Receipt, config_to_json
 from wordprint.words.counts import TokenLimit, TypeCounts
 from wordprint.words.cut import Rules
 from wordprint.words.split import common_side

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from wordprint.config import WordsConfig
 from wordprint.errors import InputError
 from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.words.options import WordsConfig
 
 SILENCE = "_silence_"
 NOISE = "_background_noise_"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from wordprint.align.second import index_textgrids, textgrid_folder
-from wordprint.config import WordsConfig
 from wordprint.errors import InputError
 from wordprint.records import Alignment
 from wordprint.stages.contract import PARTS, StageRun
 from wordprint.stages.manifest import resolve
 from wordprint.words.agreement import Agreement
 from wordprint.words.cut import LISTED, Marks, Rules
+from wordprint.words.options import WordsConfig
 
 CALIBRATION = "calibration"
 LOW_UTTERANCE = "low_utterance_goodness"

@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import WordsConfig
 from wordprint.errors import AudioError, InputError, require_extra
 from wordprint.speech.audio import SAMPLE_RATE, resample, to_int16
-from wordprint.stages.contract import PARTS, Receipt, open_stage
+from wordprint.stages.contract import PARTS, open_stage
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 from wordprint.words.cut import Rules
 from wordprint.words.dataset import WordDataset
 from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import Loaded, build, whole
 from wordprint.words.store import arrow
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import InspectWordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.pages.html import number, render
 from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
@@ -19,6 +18,7 @@ from wordprint.speech.textgrid import read_textgrid
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_text
 from wordprint.words.counts import hash64, mix
 from wordprint.words.dataset import WordDataset
+from wordprint.words.options import InspectWordsConfig
 
 TEMPLATE = "words/inspect.html.j2"
 ALONE_S = 0.3

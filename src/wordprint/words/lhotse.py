@@ -18,10 +18,11 @@ from wordprint.align.results import TEXTGRIDS
 from wordprint.errors import DatasetError, WordprintError, require_extra
 from wordprint.records import Interval, Utterance
 from wordprint.speech.audio import AudioInfo, probe_audio
-from wordprint.stages.contract import Receipt, open_stage
+from wordprint.stages.contract import open_stage
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import ALIGNMENTS, atomic_path, resolve, to_line
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 from wordprint.words.stage import aligned_records, read_alignment
 
 RECORDINGS, SUPERVISIONS, CUTS = "recordings.jsonl.gz", "supervisions.jsonl.gz", "cuts.jsonl.gz"

@@ -19,20 +19,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.config import WordsConfig
 from wordprint.errors import DatasetError, InputError, WordprintError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_int16
 from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import Receipt, StageRun, open_stage
+from wordprint.stages.contract import StageRun, open_stage
 from wordprint.stages.drops import NAMED_PER_REASON
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 from wordprint.words.counts import hash64, mix
 from wordprint.words.cut import LISTED, Rules, Segment, cut
 from wordprint.words.filters import candidates_path, drop_table, write_segments
 from wordprint.words.gates import gate_inputs, marks_of, with_gates
 from wordprint.words.listed import Listed
+from wordprint.words.options import WordsConfig
 from wordprint.words.store import arrow, audio_batches, audio_name, audio_schema, candidate_schema, write_table
 
 Loaded = tuple[NDArray[np.int16], Alignment]

@@ -15,8 +15,8 @@ from wordprint.align.mfa.program import START_LIMIT_S, MfaError, mfa_version, sp
 from wordprint.align.mfa.shard import MODEL, Setup, align_shards
 from wordprint.align.mfa.training import TRAIN_LOG, trained_model
 from wordprint.align.mfa.work import LOGS, WORK
+from wordprint.align.options import AlignConfig
 from wordprint.align.results import TEXTGRIDS
-from wordprint.config import AlignConfig
 from wordprint.errors import ConfigError
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import PARTS, StageRun

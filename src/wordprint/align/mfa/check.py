@@ -13,12 +13,12 @@ from wordprint.align.mfa.failures import known_failure, last_words
 from wordprint.align.mfa.models import dictionary_name, model_file, require_model
 from wordprint.align.mfa.program import START_LIMIT_S, Outcome, mfa_version, run_mfa, split_command
 from wordprint.align.mfa.work import LOGS, WORK, keep_log, work_folder
-from wordprint.config import ValidateConfig
 from wordprint.errors import ConfigError
 from wordprint.records import Utterance
 from wordprint.speech.g2p import RuleG2P
 from wordprint.speech.text import normalise
 from wordprint.stages.manifest import write_text
+from wordprint.validate.options import ValidateConfig
 
 OOVS = Path("mfa", "oov_counts.txt")
 

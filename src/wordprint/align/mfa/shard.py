@@ -19,8 +19,8 @@ from wordprint.align.mfa.failures import check_phones, known_failure, last_words
 from wordprint.align.mfa.plan import Shard
 from wordprint.align.mfa.program import Outcome, run_mfa
 from wordprint.align.mfa.work import LOGS, keep_log, work_folder
+from wordprint.align.options import AlignConfig
 from wordprint.align.results import aligned, dropped, require_length
-from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, InputError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.g2p import load_g2p

@@ -13,8 +13,8 @@ from wordprint.desk import machine
 from wordprint.desk.plan.predict import Rate, Rates
 from wordprint.desk.plan.sample import Sample, write_repeated, write_sample
 from wordprint.desk.plan.trial import Trial, run_trial
-from wordprint.stages.contract import read_receipt
 from wordprint.stages.manifest import ALIGNMENTS, UTTERANCES, read_jsonl
+from wordprint.stages.receipt import read_receipt
 
 HEADERS = 24
 """How many times `prepare` gets the sample for its larger run, and with it a second of work."""

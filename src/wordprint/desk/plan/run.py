@@ -9,7 +9,8 @@ import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wordprint.config import AlignConfig, RunConfig
+from wordprint.align.options import AlignConfig
+from wordprint.config import RunConfig
 from wordprint.corpora.source import SYNTHETIC
 from wordprint.desk import machine
 from wordprint.desk.plan.measure import Measured, measure

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem
 from wordprint.corpora.source import SYNTHETIC, Source, find_kind, load_reader, parse_source
 from wordprint.errors import InputError

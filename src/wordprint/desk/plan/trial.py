@@ -22,9 +22,9 @@ from typing import Any
 
 from wordprint.config import RunConfig
 from wordprint.errors import WordprintError
-from wordprint.stages.contract import config_to_json
 from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import Silent
+from wordprint.stages.receipt import config_to_json
 from wordprint.stages.recipe import from_dict
 
 STEPS_S = 6.0

@@ -1,0 +1,52 @@
+"""Options of `evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wordprint.errors import ConfigError
+from wordprint.stages.options import option
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Score a model on words and speakers it never heard."""
+
+    seed: int = option(0, at_least=0)
+    """Seed of the support draws, samples and bootstraps."""
+    split: str = option("test", one_of=("train", "validation", "test"))
+    """Part of a word dataset to score (word folders have no parts)."""
+    targets: tuple[str, ...] = ()
+    """Keywords to enroll; without any, the ten Speech Commands where the data has them all, else the words of most speakers."""
+    shots: tuple[int, ...] = option((1, 3, 5, 10), at_least=1)
+    """Recordings that enroll a keyword."""
+    draws: int = option(100, at_least=1)
+    """Random choices of the enrolled recordings that figures are averaged over."""
+    enroll_share: float = option(0.25, above=0, below=1)
+    """Share of the speakers that supports are drawn from; all others are asked."""
+    context: bool = False
+    """Show the model the real audio around the words of a word dataset instead of silence."""
+    max_tokens: int = option(10_000, at_least=2)
+    """Tokens compared in same-different discrimination; of more, a random sample."""
+    dtw_tokens: int = option(400, at_least=0)
+    """Tokens on which MFCC + DTW is scored for reference, a random sample; 0 leaves it out."""
+    allow_seen: bool = False
+    """Score words and speakers that the model was trained on instead of stopping; the figures are marked."""
+    players: int = option(12, at_least=0)
+    """Recordings per list that the report can play."""
+
+    def check(self) -> None:
+        if not self.shots or len(set(self.shots)) < len(self.shots):
+            raise ConfigError(f"shots are {list(self.shots)}", expected="different numbers of recordings, at least 1 each")
+        if len(self.targets) == 1:
+            raise ConfigError(f"targets are {list(self.targets)}", expected="two keywords or more, or none at all")
+
+
+@dataclass(frozen=True)
+class OutliersConfig:
+    """List segments that lie nearer to another word than to their own."""
+
+    threshold: float = option(0.4, at_least=-2, at_most=2)
+    """List a segment when its similarity to the nearest other word exceeds that to its own by more."""
+    min_tokens: int = option(5, at_least=2)
+    """Segments that a word needs to have a centre; those of rarer words are not judged."""

@@ -1,0 +1,359 @@
+"""The table of commands, plain data: the command line, `wordprint.pipeline`, the options of `run` and docs/cli.md follow from it.
+
+A new stage is a row here and a module with its function; nothing else needs to know of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wordprint.stages.packages import require
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What a command takes besides its options: by place, or by name where it is a `flag`.
+
+    `many`: any number; a default makes it optional. `kind` is the type of a value; bool flags are switches.
+    """
+
+    name: str
+    help: str
+    kind: Any = Path
+    metavar: str = ""
+    many: bool = False
+    default: Any = ...
+    flag: bool = False
+    short: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One row. A stage is called as `function(*arguments, output, options, **how_to_run)`.
+
+    `functions`: what it offers to Python as `module:name`; the first is the stage itself. `options`: its options classes, by the
+    parameter that takes them. `command`: the function that the command line calls instead of the stage. `run`: whether `run` goes
+    through it.
+    """
+
+    name: str
+    summary: str
+    help: str
+    functions: tuple[str, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    command: str = ""
+    workers: bool = False
+    output: bool = True
+    overwrite: bool = True
+    extras: tuple[str, ...] = ()
+    run: bool = False
+
+
+SOURCES = (
+    "PATH, KIND:PATH or NAME=KIND:PATH. Kinds: librispeech, common_voice, speech_commands, lhotse, kaldi, folder, metadata,"
+    " synthetic, or your own as package.module:function."
+)
+MODEL = "ONNX file, folder that 'train' wrote, or package.module:Class of another project's model."
+
+TABLE = (
+    Command(
+        name="run",
+        summary="all stages below on one or more corpora, from one TOML or from flags",
+        help="All stages in order, from corpora to a model that spots keywords; what is done is skipped.",
+        command="wordprint.commands.tools:run",
+        arguments=(
+            Argument(
+                "sources", f"Corpora, or one recipe (FILE.toml) that names them: {SOURCES}", str, "SOURCE", many=True, default=()
+            ),
+            Argument("work", "Folder to write; each stage has its own in it.", default=Path("work"), flag=True),
+        ),
+        options=(("config", "wordprint.config:RunConfig"),),
+        workers=True,
+        output=False,
+    ),
+    Command(
+        name="download",
+        summary="bring speech corpora, noise and room impulse responses to this machine",
+        help="Bring a corpus to this machine: downloaded, checked and extracted; what is there already is left.",
+        functions=("wordprint.download.stage:download",),
+        command="wordprint.commands.tools:download",
+        arguments=(
+            Argument(
+                "corpus",
+                "librispeech, speech-commands, musan, rirs-noises or common-voice. Without it, what can be downloaded is listed.",
+                str,
+                default="",
+            ),
+            Argument("release", "Tarball or folder of a Common Voice release that you have.", metavar="PATH", default=None),
+            Argument("subset", "Parts of the corpus, such as train-clean-100 dev-clean.", str, many=True, default=(), flag=True),
+            Argument("data", "Folder for corpora (else the environment variable WORDPRINT_DATA).", default=None, flag=True),
+            Argument("mirror", "Server to ask first, laid out as the corpus's own is.", str, "URL", default=None, flag=True),
+            Argument("keep_archives", "Keep the archives that were extracted.", bool, default=False, flag=True),
+        ),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="prepare",
+        summary="find utterances and transcripts in corpora of many layouts",
+        help="Find utterances and their transcripts in one or several corpora.",
+        functions=("wordprint.corpora.stage:prepare",),
+        arguments=(Argument("sources", SOURCES, str, "SOURCE", many=True),),
+        options=(("config", "wordprint.corpora.options:PrepareConfig"),),
+        workers=True,
+        run=True,
+    ),
+    Command(
+        name="validate",
+        summary="check recordings and transcripts, with a report",
+        help="Check every recording and transcript before anything expensive; writes report.html.",
+        functions=("wordprint.validate.stage:validate",),
+        arguments=(Argument("utterances", "Folder that 'prepare' wrote."),),
+        options=(("config", "wordprint.validate.options:ValidateConfig"),),
+        workers=True,
+        extras=("report",),
+        run=True,
+    ),
+    Command(
+        name="align",
+        summary="find where each word and phone lies",
+        help="Find where each word and phone lies; writes TextGrids.",
+        functions=("wordprint.align.stage:align", "wordprint.align.comparison:compare_alignments"),
+        command="wordprint.commands.tools:align",
+        arguments=(
+            Argument("utterances", "Folder that 'validate' (or 'prepare') wrote."),
+            Argument(
+                "compare",
+                "Another set of alignments of these utterances, a folder that 'align' wrote or one of TextGrids: also write where"
+                " they differ, to compare-NAME in the output folder.",
+                metavar="FOLDER",
+                default=None,
+                flag=True,
+            ),
+        ),
+        options=(("config", "wordprint.align.options:AlignConfig"),),
+        workers=True,
+        extras=("align",),
+        run=True,
+    ),
+    Command(
+        name="words",
+        summary="cut a dataset of word segments, split by speaker and word",
+        help="Cut a dataset of word segments, split by speaker and by word.",
+        functions=("wordprint.words.stage:words",),
+        arguments=(Argument("alignments", "Folder that 'align' wrote."),),
+        options=(("config", "wordprint.words.options:WordsConfig"),),
+        workers=True,
+        extras=("words",),
+        run=True,
+    ),
+    Command(
+        name="train",
+        summary="train an encoder so that recordings of one word land close together",
+        help="Train an encoder; a run that was stopped goes on from its last checkpoint, one that is done from its last step.",
+        functions=("wordprint.train.stage:train",),
+        arguments=(Argument("words", "Folder that 'words' wrote."),),
+        options=(("config", "wordprint.train.options:TrainConfig"),),
+        extras=("words", "train"),
+        run=True,
+    ),
+    Command(
+        name="export",
+        summary="write one ONNX file (and int8), checked against the network",
+        help="Write model.onnx and model.int8.onnx, each checked against the network.",
+        functions=("wordprint.export.stage:export",),
+        arguments=(
+            Argument("checkpoint", "Folder that 'train' wrote."),
+            Argument("words", "Word dataset whose validation words calibrate int8 and the threshold.", default=None, flag=True),
+        ),
+        options=(("config", "wordprint.export.options:ExportConfig"),),
+        extras=("words", "train"),
+        run=True,
+    ),
+    Command(
+        name="evaluate",
+        summary="score a model on words and speakers it never heard, with a report",
+        help="Score a model on words and speakers it never heard; writes metrics.json, trial lists and report.html.",
+        functions=("wordprint.evaluate.stage:evaluate",),
+        arguments=(
+            Argument("model", MODEL, str),
+            Argument("data", "Word folders (word/speaker_….flac) or word datasets.", many=True),
+        ),
+        options=(("config", "wordprint.evaluate.options:EvaluateConfig"),),
+        extras=("words", "report"),
+        run=True,
+    ),
+    Command(
+        name="outliers",
+        summary="list words that a trained model hears as another word, to leave them out",
+        help="List words that a trained model hears as another word, for 'words --drop'; writes outliers.jsonl and report.html.",
+        functions=("wordprint.evaluate.outliers:outliers",),
+        arguments=(Argument("model", MODEL, str), Argument("words", "Folder that 'words' wrote.")),
+        options=(("config", "wordprint.evaluate.options:OutliersConfig"),),
+        workers=True,
+        extras=("words", "report"),
+    ),
+    Command(
+        name="enroll",
+        summary="learn a keyword from a few recordings",
+        help="Learn a keyword from a few recordings of it (three or more are best).",
+        functions=("wordprint.spot.enroll:enroll",),
+        command="wordprint.commands.keywords:enroll",
+        arguments=(
+            Argument(
+                "arguments",
+                "The model (left out: the one that comes with wordprint), the keyword, and its recordings.",
+                str,
+                "[MODEL.onnx] KEYWORD RECORDING",
+                many=True,
+            ),
+            Argument(
+                "output", "Enrollment to write or add to.", metavar="FILE", default=Path("keywords.json"), flag=True, short="o"
+            ),
+            Argument(
+                "threshold",
+                "Similarity that counts as a hit of this keyword; else the model's own.",
+                float,
+                default=None,
+                flag=True,
+            ),
+        ),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="spot",
+        summary="find enrolled keywords in a recording",
+        help="Find enrolled keywords in recordings; prints time, keyword and similarity as it goes.",
+        functions=("wordprint.spot.stream:spot",),
+        command="wordprint.commands.keywords:spot",
+        arguments=(
+            Argument(
+                "arguments",
+                "The model (left out: the one that comes with wordprint), the enrollment (left out: keywords.json), and the"
+                " recordings to listen to.",
+                str,
+                "[MODEL.onnx] [KEYWORDS.json] RECORDING",
+                many=True,
+            ),
+        ),
+        options=(("config", "wordprint.spot.options:SpotConfig"),),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="convert",
+        summary="word dataset ⇄ word folders ⇄ Hugging Face datasets; alignments → Lhotse",
+        help="Turn a word dataset into word folders or Hugging Face datasets, either into a word dataset, alignments into Lhotse"
+        " manifests.",
+        functions=("wordprint.words.convert:convert",),
+        command="wordprint.commands.tools:convert",
+        arguments=(
+            Argument(
+                "source",
+                "Word dataset, word folders (word/speaker_….flac), a saved Hugging Face dataset, or the folder that 'align' wrote"
+                " (for lhotse).",
+            ),
+            Argument("to", "Form to write: folders, datasets, words or lhotse.", str, "FORM", default="folders", flag=True),
+        ),
+    ),
+    Command(
+        name="inspect",
+        summary="a page to hear and see words, or the triplets that are hard for a network",
+        help="Write a page of words, or of the triplets that the miner picks: players, spectrograms, boundaries, filters.",
+        functions=("wordprint.words.inspect:inspect_words", "wordprint.train.inspect:inspect_triplets"),
+        command="wordprint.commands.tools:inspect",
+        arguments=(
+            Argument("what", "words: segments of a word dataset; triplets: what is hard for a network at a checkpoint.", str),
+            Argument(
+                "inputs",
+                "The word dataset; for triplets first the folder that 'train' wrote, or its last.safetensors.",
+                metavar="[CHECKPOINT] WORDS",
+                many=True,
+            ),
+            Argument("output", "Page to write.", metavar="FILE", default=Path("inspect.html"), flag=True, short="o"),
+        ),
+        options=(
+            ("words", "wordprint.words.options:InspectWordsConfig"),
+            ("triplets", "wordprint.train.options:InspectTripletsConfig"),
+        ),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="info",
+        summary="say what is in a file or folder that wordprint wrote",
+        help="Say what is in any file or folder that wordprint wrote.",
+        functions=("wordprint.desk.info:info",),
+        command="wordprint.commands.tools:info",
+        arguments=(
+            Argument("paths", "What to look at.", metavar="PATH", many=True),
+            Argument("as_json", "Print one JSON document instead of lines for people.", bool, default=False, flag=True),
+        ),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="plan",
+        summary="time, disk and memory that a corpus will take, from rates measured here",
+        help="Time, disk and memory that 'run' with the same options will take, from rates measured here in about a minute.",
+        command="wordprint.commands.tools:plan",
+        arguments=(
+            Argument(
+                "sources", "Corpora or a recipe to measure on; without any, synthetic speech.", str, "SOURCE", many=True, default=()
+            ),
+            Argument("hours", "Hours of audio to plan for.", float, flag=True),
+            Argument(
+                "workers",
+                "Processes to plan for (else one per core); more than this machine has cores means a cluster.",
+                int,
+                default=None,
+                flag=True,
+                short="j",
+            ),
+            Argument("work", "Folder that 'run' will write to: its disk is measured.", default=Path("."), flag=True),
+            Argument("utterances", "Utterances to measure on, drawn from all corpora.", int, default=96, flag=True),
+        ),
+        options=(("config", "wordprint.config:RunConfig"),),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="doctor",
+        summary="say what is installed and works, and how to install what is missing",
+        help="Say what is installed and works, and what installs the rest; exit code 1 if 'run' lacks something.",
+        command="wordprint.commands.tools:doctor",
+        arguments=(
+            Argument(
+                "mfa_command",
+                "How the Montreal Forced Aligner is started, such as 'conda run --no-capture-output -n aligner mfa'.",
+                str,
+                "COMMAND",
+                default="mfa",
+                flag=True,
+            ),
+            Argument("as_json", "Print one JSON document instead of a table.", bool, default=False, flag=True),
+        ),
+        output=False,
+        overwrite=False,
+    ),
+)
+"""In the order of the help; rows with `run` in the order of the pipeline."""
+
+COMMANDS = {row.name: row for row in TABLE}
+
+
+def load(path: str, extras: Sequence[str] = (), purpose: str = "") -> Any:
+    """What `module:name` names; where an import fails for want of one of the `extras`, MissingExtraError says how to install it."""
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError:
+        if extras:
+            require(extras, purpose)
+        raise
