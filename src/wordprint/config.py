@@ -106,14 +106,6 @@ class AlignConfig:
 
 
 @dataclass(frozen=True)
-class CalibrateConfig:
-    """Find the goodness that right words seldom fall below."""
-
-    calibration_minutes: float = 20.0
-    """Speech that --calibrate aligns again, four times, with wrong transcripts (a sample chosen by hash)."""
-
-
-@dataclass(frozen=True)
 class WordsConfig:
     """Cut utterances into word and phrase segments and split them."""
 

@@ -197,7 +197,11 @@ def test_a_missing_program_or_model_is_told_with_what_brings_it(home: Path, tmp_
         ({"mfa_command": "no-such-mfa"}, "mfa_missing", "no program 'no-such-mfa' on PATH.*conda-forge"),
         ({"mfa_command": "sh -c 'mfa: command not found' x"}, "mfa_missing", "install it"),
         ({"mfa_acoustic": "german_mfa"}, "mfa_model_missing", "mfa_stand_in.py model download acoustic german_mfa"),
-        ({"lexicon": None, "mfa_dictionary": "zulu"}, "mfa_model_missing", "no dictionary named 'zulu'.*download dictionary zulu"),
+        (
+            {"lexicon": None, "mfa_dictionary": "zulu"},
+            "mfa_model_missing",
+            "named 'zulu'.*download dictionary zulu",
+        ),
     ):
         with pytest.raises(MfaError, match=message) as caught:
             align(manifest, tmp_path / "out", replace(config, **change))

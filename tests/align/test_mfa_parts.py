@@ -13,13 +13,14 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wordprint.align.existing import TextGridAligner
 from wordprint.align.mfa.corpus import Entry, Written, write_corpus
 from wordprint.align.mfa.dictionary import Pronunciations
 from wordprint.align.mfa.failures import known_failure, last_words
 from wordprint.align.mfa.plan import Plan, in_order
 from wordprint.align.mfa.program import MfaError, mfa_version, read_terminal, run_mfa
-from wordprint.align.mfa.shard import Reader, Setup, join_clitics, read_goodness
+from wordprint.align.mfa.reader import Reader, join_clitics, read_goodness
+from wordprint.align.mfa.run import Setup
+from wordprint.align.textgrids import TextGridAligner
 from wordprint.config import AlignConfig
 from wordprint.errors import AudioError, DiskFullError
 from wordprint.records import Alignment, Interval, Utterance
@@ -84,7 +85,7 @@ There were no files found for this corpus. Please validate the corpus.
         (
             "There were phones in the dictionary that do not have acoustic models: \nAA, AE, AH and UW",
             "mfa_phones",
-            "AA, AE, AH, UW; expected",
+            "AA, AE, AH and UW; expected",
         ),
         ("│ No such option: --no_tokenization │\n Usage: mfa", None, ""),
         (" Usage:\n mfa align\n╭─ Error ─╮\n│ No such option: --beam │", "mfa_usage", "No such option: --beam"),

@@ -294,3 +294,6 @@ def test_table_keeps_the_first_value() -> None:
         assert table.use("b") == "1"
         assert table.add("caf\udce9")  # a file name that is not UTF-8
         assert list(table.unused()) == ["a", "caf\udce9"]
+        for value in ("one", "caf\udce9"):
+            table.append("several", value)
+        assert table.get("several") == "one//caf\udce9"

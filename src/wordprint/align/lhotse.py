@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.align.existing import clip, restore_unknown
 from wordprint.align.quality import mean_goodness
+from wordprint.align.textgrids import clip, restore_unknown
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError
 from wordprint.records import Alignment, Interval, Utterance

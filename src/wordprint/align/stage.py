@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wordprint.align.base import Aligner, CorpusAligner, load_aligner, load_single
-from wordprint.align.results import aligned, dropped, folder_name, require_length
+from wordprint.align.rows import aligned, dropped, folder_name, require_length
 from wordprint.config import AlignConfig
 from wordprint.errors import AlignmentError, AudioError, DatasetError, InputError
 from wordprint.records import Utterance

@@ -6,13 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import Positional, arg
 
 from wordprint import pipeline
 from wordprint.commands.options import Execution, Flat, Output, Overwrite, report
 from wordprint.config import (
     AlignConfig,
-    CalibrateConfig,
     EvaluateConfig,
     ExportConfig,
     OutliersConfig,
@@ -58,9 +57,7 @@ def align(
     utterances: Positional[Path],
     output: Output,
     compare: Annotated[Path | None, arg(metavar="FOLDER")] = None,
-    calibrate: FlagCreatePairsOff[bool] = False,
     config: Flat[AlignConfig] = AlignConfig(),
-    calibration: Flat[CalibrateConfig] = CalibrateConfig(),
     execution: Flat[Execution] = Execution(),
 ) -> None:
     """Find where each word and phone lies; writes TextGrids.
@@ -69,15 +66,11 @@ def align(
         utterances: Folder that 'validate' (or 'prepare') wrote.
         compare: Another set of alignments of these utterances, a folder that 'align' wrote or one of TextGrids: also write
             where they differ, to compare-NAME in the output folder.
-        calibrate: Also align a sample with wrong transcripts, and write the goodness that 'words' shall drop badly aligned
-            words by, to calibration in the output folder.
     """
     options = execution.options()
     report(pipeline.align(utterances, output, config, **options))
     if compare is not None:
         report(pipeline.compare_alignments(output, compare, **options))
-    if calibrate:
-        report(pipeline.calibrate_goodness(output, config, calibration, **options))
 
 
 def words(

@@ -12,10 +12,10 @@ from typing import Any
 from wordprint.align.mfa.models import acoustic_name, dictionary_name, model_file, require_model
 from wordprint.align.mfa.plan import Plan, in_order
 from wordprint.align.mfa.program import START_LIMIT_S, MfaError, mfa_version, split_command
-from wordprint.align.mfa.shard import MODEL, Setup, align_shards
-from wordprint.align.mfa.training import TRAIN_LOG, trained_model
-from wordprint.align.mfa.work import LOGS, WORK
-from wordprint.align.results import TEXTGRIDS
+from wordprint.align.mfa.run import LOGS, WORK, Setup
+from wordprint.align.mfa.shard import align_shards
+from wordprint.align.mfa.training import MODEL, TRAIN_LOG, trained_model
+from wordprint.align.rows import TEXTGRIDS
 from wordprint.config import AlignConfig
 from wordprint.errors import ConfigError
 from wordprint.stages.cluster import Cluster
