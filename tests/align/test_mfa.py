@@ -226,7 +226,7 @@ def test_models_by_language(home: Path, tmp_path: Path, config: AlignConfig) -> 
     align(manifest, tmp_path / "out", own)
     assert runs(home)[0][2:4] == ["english_us_arpa", "english_us_arpa"]
     utterances = list(read_jsonl(manifest))
-    unknown = "no dictionary of MFA is known here for language 'xx'.*--lexicon"
+    unknown = "no dictionary model of MFA is known here for language 'xx'.*--lexicon"
     for languages, message in ((["xx"], unknown), (["de", "fr"], "2 languages")):
         write_jsonl(manifest, ({**utterances[0], "utterance_id": language, "language": language} for language in languages))
         with pytest.raises(ConfigError, match=message):

@@ -39,7 +39,8 @@ def summarise(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         unmatched += len(record["only_first"]) + len(record["only_second"])
         speakers[record["speaker"]] = speakers.get(record["speaker"], 0) + np.append(1, sums)
         if sizes.size:
-            np.add.at(counts, ([0, 1], tenths.clip(-_REACH, _REACH) + _REACH), 1)
+            for side, values in zip(counts, tenths.T, strict=True):
+                np.add.at(side, values.clip(-_REACH, _REACH) + _REACH, 1)
             worst.append({"utterance_id": record["utterance_id"], **_spread(*sums.tolist()), "max_ms": int(sizes.max()) / _PER_MS})
         if len(worst) == 2 * WORST:
             worst = heapq.nsmallest(WORST, worst, key=_rank)

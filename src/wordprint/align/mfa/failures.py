@@ -27,7 +27,8 @@ def known_failure(text: str, command: Sequence[str]) -> WordprintError | None:
     for pattern, reason, *parts in _KNOWN:
         if found := re.search(pattern, words):
             values = [(value or "")[:200] for value in (found[0], *found.groups())]
-            return MfaError(*(part.format(*values, command=" ".join(command)) for part in parts), reason=reason)
+            seen, expected, remedy = (part.format(*values, command=" ".join(command)) for part in parts)
+            return MfaError(seen, expected, remedy, reason)
     return None
 
 

@@ -26,12 +26,12 @@ def align_shards(shards: list[Shard], setup: Setup) -> list[dict[str, Any]]:
     return [result for shard in shards for result in _align(shard, setup)]
 
 
-class _RunError(Exception):
+class _RunError(AlignmentError):
     """A run failed, maybe for a reason of its own."""
 
     def __init__(self, detail: str, reason: str, culprit: str | None = None) -> None:
-        super().__init__(detail)
-        self.detail, self.reason, self.culprit = detail, reason, culprit
+        super().__init__(detail, reason=reason)
+        self.culprit = culprit
 
 
 def _align(shard: Shard, setup: Setup) -> list[dict[str, Any]]:
@@ -71,18 +71,14 @@ def _in_groups(entries: Sequence[Entry], align: Callable[[list[Entry]], list[dic
         if failure.reason != "mfa_failed" or runs >= _MOST_RUNS or (unnamed >= 3 and not aligned_some):
             group.extend(entry for other in groups for entry in other)
             groups.clear()
-            yield from (_failed(entry, failure) for entry in group)
+            yield from (dropped(entry.utterance, failure) for entry in group)
         elif named or len(group) == 1:
-            yield from (_failed(entry, failure) for entry in named or group)
+            yield from (dropped(entry.utterance, failure) for entry in named or group)
             rest = [entry for entry in group if named and entry is not named[0]]
             groups.extend([rest] if rest else [])
         else:
             half = len(group) // 2
             groups.extend([group[:half], group[half:]])
-
-
-def _failed(entry: Entry, failure: _RunError) -> dict[str, Any]:
-    return dropped(entry.utterance, AlignmentError(failure.detail, reason=failure.reason))
 
 
 def _align_group(group: list[Entry], setup: Setup, log: str) -> list[dict[str, Any]]:
