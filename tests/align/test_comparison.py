@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -174,6 +175,13 @@ def test_what_only_one_of_them_has(tmp_path: Path) -> None:
     lines = {line["utterance_id"]: line for line in read_jsonl(receipt.output / "differences.jsonl")}
     assert (lines["anna-two"]["only_first"], lines["anna-two"]["only_second"]) == (["night"], ["day"])
     assert report(receipt.output)["words"] == {"matched": 6, "unmatched": 2}
+
+
+def test_a_file_name_that_is_no_utf_8(tmp_path: Path) -> None:
+    other = textgrids(tmp_path / "mfa", SPOKEN)
+    (other / "ben" / os.fsdecode(b"caf\xe9.TextGrid")).touch()
+    receipt = compare_alignments(aligned(tmp_path / "align"), other)
+    assert [line["item"] for line in read_jsonl(receipt.output / "dropped.jsonl")] == ["ben/caf?.TextGrid"]
 
 
 def test_textgrids_named_by_the_ids_of_the_corpus(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from wordprint.align.mfa.plan import Plan, in_order
 from wordprint.align.mfa.program import MfaError, mfa_version, read_terminal, run_mfa
 from wordprint.align.mfa.reader import Reader, join_clitics, read_goodness
 from wordprint.align.mfa.run import Setup
-from wordprint.align.textgrids import TextGridAligner
 from wordprint.config import AlignConfig
 from wordprint.errors import AudioError, DiskFullError
 from wordprint.records import Alignment, Interval, Utterance
@@ -296,16 +295,7 @@ print('done')
     assert not command.exists() or not command.read_bytes()
 
 
-# TextGrids of a folder corpus
-
-
-def test_a_textgrid_is_found_by_its_path_before_its_name(tmp_path: Path) -> None:
-    for speaker, word in (("anna", "one"), ("bert", "two")):
-        write_textgrid(tmp_path / speaker / "take.TextGrid", Alignment("x", (Interval(word, 0.1, 0.4),)), 1.0)
-    aligner = TextGridAligner(AlignConfig(aligner="textgrid", textgrids=tmp_path))
-    for source, word in (("anna/take", "one"), ("bert/take", "two")):
-        utterance = Utterance("c-1", "corpus-x", "a.wav", 0.0, 1.0, word, meta={"source_id": source})
-        assert aligner.align(utterance, np.zeros(0, np.float32)).words[0].symbol == word
+# A real run
 
 
 def test_what_a_real_run_wrote_is_read_whole(shared_data: Path, tmp_path: Path) -> None:
