@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint import WordDataset, pipeline
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.speech.audio import write_audio
 from wordprint.stages.manifest import UTTERANCES, read_utterances, write_jsonl
 from wordprint.words.dataset import is_word_dataset

@@ -1,23 +1,35 @@
 """What wrong transcripts cost, and what the gates of `words` win back: average precision on other people's words.
 
 Spoils a share of the transcripts (half of these get another utterance's, the others a fifth of their words replaced), aligns,
-cuts words without a gate, with goodness gates, and without the outliers of the network trained on all, trains a network on
-each, and scores them on the recipe's `evaluate_on`. Hours on two cores; what is done is not done again.
+and says which thresholds of goodness tell right words from wrong ones. Then cuts words without a gate, with goodness gates, and
+without the outliers of the network trained on all, trains a network on each, and scores them on the recipe's `evaluate_on`.
+Hours on two cores (the thresholds alone, with --steps 0, minutes); what is done is not done again.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from wordprint import pipeline
-from wordprint.config import OutliersConfig, RunConfig, TrainConfig
+from wordprint.config import RunConfig
+from wordprint.evaluate.options import OutliersConfig
+from wordprint.train.options import TrainConfig
+from wordprint.evaluate.metrics import auroc, det_curve
 from wordprint.records import Utterance
-from wordprint.stages.manifest import UTTERANCES, read_utterances, write_jsonl
+from wordprint.speech.text import normalise
+from wordprint.stages.manifest import ALIGNMENTS, UTTERANCES, read_jsonl, read_utterances, write_jsonl
 from wordprint.stages.progress import for_terminal
 from wordprint.stages.recipe import read_toml
+
+LOST = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+"""Shares of the right words that a threshold may lose."""
 
 
 def spoil(utterances: list[Utterance], share: float, seed: int) -> list[Utterance]:
@@ -39,6 +51,31 @@ def spoil(utterances: list[Utterance], share: float, seed: int) -> list[Utteranc
     return [replace(utterance, transcript=wrong.get(index, utterance.transcript)) for index, utterance in enumerate(utterances)]
 
 
+def goodness(alignments: Sequence[Mapping[str, Any]], said: Mapping[str, str]) -> tuple[list[float], list[float]]:
+    """Of the words of right transcripts, and of those that were not `said` (transcripts by utterance id) at their place."""
+    right: list[float] = []
+    wrong: list[float] = []
+    for line in alignments:
+        found, true = (normalise(text, line["language"]) for text in (line["transcript"], said[line["utterance_id"]]))
+        values = line["word_goodness"]
+        if len(values) != len(found) or None in values:  # the aligner gives none, or has joined words
+            continue
+        if found == true:
+            right += values
+        wrong += [value for place, value in enumerate(values) if found[place : place + 1] != true[place : place + 1]]
+    return right, wrong
+
+
+def operating_points(right: Sequence[float], wrong: Sequence[float], lost: Sequence[float]) -> Iterator[str]:
+    """Lines: for each share of right words that may be lost, the threshold and the share of wrong ones that it drops."""
+    curve = det_curve(np.concatenate([right, wrong]), np.arange(len(right) + len(wrong)) < len(right))
+    yield f"{len(right)} right words, {len(wrong)} wrong ones, area under the ROC curve {float(auroc(curve)):.3f}"
+    for share in lost:
+        point = np.searchsorted(curve.frr, share, side="right") - 1
+        threshold, lost_share, dropped = curve.thresholds[point], curve.frr[point], 1 - curve.far[point]
+        yield f"min_goodness {threshold:8.2f} loses {lost_share:6.2%} of the right words and drops {dropped:6.1%} of the wrong"
+
+
 def main() -> None:
     options = _options()
     recipe, work, shared = read_toml(options.recipe, RunConfig), options.work, {"progress": for_terminal()}
@@ -50,6 +87,10 @@ def main() -> None:
         found = spoil(list(read_utterances(work / "validate")), options.share, seed=0)
         write_jsonl(spoilt, (utterance.to_json() for utterance in found))
     pipeline.align(spoilt, work / "align", recipe.align, **parallel)
+    said = {utterance.utterance_id: utterance.transcript for utterance in read_utterances(work / "validate")}
+    print("\n".join(operating_points(*goodness(list(read_jsonl(work / "align" / ALIGNMENTS)), said), LOST)), flush=True)
+    if not options.steps:
+        return
 
     every = max(1, options.steps // 2)
 
@@ -88,7 +129,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("work/gates"))
     parser.add_argument("--share", type=float, default=0.5, help="share of the transcripts that are spoilt")
     parser.add_argument("--min-goodness", type=float, nargs="*", default=[-53.15, -36.02], help="gates to try")
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=400, help="of training; 0: only the thresholds")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--workers", type=int, default=2)
     return parser.parse_args()

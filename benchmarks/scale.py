@@ -24,7 +24,8 @@ import numpy as np
 from timing import peak_mb, print_ratio, print_table
 
 from wordprint import WordDataset, pipeline
-from wordprint.config import ValidateConfig, WordsConfig
+from wordprint.validate.options import ValidateConfig
+from wordprint.words.options import WordsConfig
 from wordprint.records import Alignment, Interval
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.stages.contract import open_stage

@@ -23,7 +23,7 @@ from corpus import word_dataset, write_word_files
 from timing import in_turns, parser, print_ratio, print_table, spread
 from torch.utils.data import DataLoader, Dataset
 
-from wordprint.config import TrainConfig
+from wordprint.train.options import TrainConfig
 from wordprint.train.augment import Sounds
 from wordprint.train.data import Batch, TrainingWords, prefetch
 from wordprint.train.device import make_fabric, quiet_libraries

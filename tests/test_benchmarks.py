@@ -67,3 +67,23 @@ def test_spoilt_transcripts_are_as_many_as_asked(monkeypatch: pytest.MonkeyPatch
         if after.transcript not in swapped:
             words = zip(before.transcript.split(), after.transcript.split(), strict=True)
             assert 1 <= sum(a != b for a, b in words) <= 2
+
+
+def test_thresholds_of_goodness_are_those_of_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from gates import goodness, operating_points
+
+    said = {"a": "one two three", "b": "four five", "c": "six", "d": "seven eight"}
+    spoken = {"a": ("One two three", [-1.0, -2.0, -3.0]), "b": ("four nine five", [-1.0, -20.0, -21.0]), "c": ("six", [None]),
+              "d": ("seven", [-4.0])}  # fmt: skip
+    lines = [
+        {"utterance_id": name, "transcript": text, "language": "en", "word_goodness": values}
+        for name, (text, values) in spoken.items()
+    ]
+    right, wrong = goodness(lines, said)
+    assert (right, wrong) == ([-1.0, -2.0, -3.0], [-20.0, -21.0])  # what stands beside words left out is neither
+    head, *points = operating_points([-1.0, -2.0, -3.0, -9.0], [-2.5, -20.0], [0.0, 0.5])
+    assert head == "4 right words, 2 wrong ones, area under the ROC curve 0.750"
+    none, half = (re.findall(r"-?[\d.]+", point) for point in points)
+    assert none == ["-9.00", "0.00", "50.0"]
+    assert half == ["-2.00", "50.00", "100.0"]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from wordprint import config
-from wordprint.config import AlignConfig, RunConfig, WordsConfig
+from wordprint.align.options import AlignConfig
+from wordprint.config import RunConfig
+from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.stages.options import help_texts
 from wordprint.stages.recipe import from_dict, read_toml

@@ -1,6 +1,7 @@
 """All options: the classes of every stage by name, and `RunConfig`, which has a section for each stage that `run` goes through.
 
-    from wordprint.config import TrainConfig, WordsConfig
+    from wordprint.train.options import TrainConfig
+from wordprint.words.options import WordsConfig
 
 They are declared in the rooms of their stages; the table of stages says where.
 """

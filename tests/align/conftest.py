@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from wordprint.align.pocketsphinx import PocketsphinxAligner
-from wordprint.config import AlignConfig
+from wordprint.align.options import AlignConfig
 from wordprint.records import Interval, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.speech.espeak import Synthesiser, Voice

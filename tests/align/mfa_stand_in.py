@@ -26,7 +26,6 @@ import sys
 import time
 import wave
 import zipfile
-from collections import Counter
 from pathlib import Path
 from typing import NoReturn
 
@@ -60,7 +59,7 @@ def main(arguments: list[str]) -> None:
     model.add_argument("action", choices=["inspect", "list"])
     model.add_argument("kind", choices=["acoustic", "dictionary"])
     model.add_argument("name", nargs="?")
-    positional = {"align": ["dictionary", "acoustic", "output"], "train": ["dictionary", "model"], "validate": ["dictionary"]}
+    positional = {"align": ["dictionary", "acoustic", "output"], "train": ["dictionary", "model"]}
     for name, names in positional.items():
         command = commands.add_parser(name, add_help=False, allow_abbrev=False)
         for argument in ("corpus", *names):
@@ -74,11 +73,8 @@ def main(arguments: list[str]) -> None:
             command.add_argument("--no_textgrid_cleanup", action="store_true", required=True)  # its silences and clitics
             command.add_argument("--beam", type=int)
             command.add_argument("--retry_beam", type=int)
-        if name == "validate":
-            command.add_argument("--ignore_acoustics", action="store_true")
-            command.add_argument("--output_directory")
     options = parser.parse_args(arguments)
-    {"version": version, "model": inspect, "align": align, "train": train, "validate": validate}[options.command](options)
+    {"version": version, "model": inspect, "align": align, "train": train}[options.command](options)
 
 
 def version(options: argparse.Namespace) -> None:
@@ -144,32 +140,6 @@ def train(options: argparse.Namespace) -> None:
     with zipfile.ZipFile(model, "w") as archive:
         archive.writestr("meta.json", json.dumps({"phones": phones}))
     say("INFO", f"Saved model to {model}")
-
-
-def validate(options: argparse.Namespace) -> None:
-    corpus, dictionary = load(options)
-    trouble(corpus)
-    output = Path(options.output_directory or Path(options.temporary_directory, "corpus"))
-    output.mkdir(parents=True, exist_ok=True)
-    oov = Counter(word for words in corpus.values() for word in words if word not in dictionary)
-    say("INFO", "Corpus")
-    say("INFO", f"{len(corpus)} sound files")
-    silent = [name for name in corpus if not corpus[name]]
-    if silent:
-        (output / "missing_transcriptions.csv").write_text("".join(f"{name}.wav\n" for name in silent), encoding="utf-8")
-        say("ERROR", f"There were {len(silent)} sound files missing transcriptions.")
-    if oov:
-        base = Path(options.dictionary).stem
-        lines = sorted(oov.items(), key=lambda pair: -pair[1])
-        (output / f"oovs_found_{base}.txt").write_text("".join(f"{word}\n" for word, _ in lines), encoding="utf-8")
-        (output / f"oov_counts_{base}.txt").write_text("".join(f"{word}\t{count}\n" for word, count in lines), encoding="utf-8")
-        with (output / "utterance_oovs.txt").open("w", encoding="utf-8") as file:
-            for name, words in sorted(corpus.items()):
-                missing = " ".join(sorted({word for word in words if word in oov}))
-                if missing:  # letter by letter, as MFA 3.4.3 writes it
-                    file.write(f"{name}, {name.split('/')[0]}: 0.0-1.0: {', '.join(missing)}\n")
-        say("WARNING", f"{len(set(''.join(oov)))} OOV word types")  # MFA 3.4.3 counts letters here
-    say("INFO", "Done! Everything took 0.100 seconds")
 
 
 def load(options: argparse.Namespace) -> tuple[dict[str, list[str]], dict[str, str]]:

@@ -21,7 +21,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from wordprint.align.mfa.program import MfaError
 from wordprint.align.stage import align
-from wordprint.config import AlignConfig
+from wordprint.align.options import AlignConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import write_audio
@@ -197,7 +197,11 @@ def test_a_missing_program_or_model_is_told_with_what_brings_it(home: Path, tmp_
         ({"mfa_command": "no-such-mfa"}, "mfa_missing", "no program 'no-such-mfa' on PATH.*conda-forge"),
         ({"mfa_command": "sh -c 'mfa: command not found' x"}, "mfa_missing", "install it"),
         ({"mfa_acoustic": "german_mfa"}, "mfa_model_missing", "mfa_stand_in.py model download acoustic german_mfa"),
-        ({"lexicon": None, "mfa_dictionary": "zulu"}, "mfa_model_missing", "no dictionary named 'zulu'.*download dictionary zulu"),
+        (
+            {"lexicon": None, "mfa_dictionary": "zulu"},
+            "mfa_model_missing",
+            "named 'zulu'.*download dictionary zulu",
+        ),
     ):
         with pytest.raises(MfaError, match=message) as caught:
             align(manifest, tmp_path / "out", replace(config, **change))
@@ -222,7 +226,7 @@ def test_models_by_language(home: Path, tmp_path: Path, config: AlignConfig) -> 
     align(manifest, tmp_path / "out", own)
     assert runs(home)[0][2:4] == ["english_us_arpa", "english_us_arpa"]
     utterances = list(read_jsonl(manifest))
-    unknown = "no dictionary of MFA is known here for language 'xx'.*--lexicon"
+    unknown = "no dictionary model of MFA is known here for language 'xx'.*--lexicon"
     for languages, message in ((["xx"], unknown), (["de", "fr"], "2 languages")):
         write_jsonl(manifest, ({**utterances[0], "utterance_id": language, "language": language} for language in languages))
         with pytest.raises(ConfigError, match=message):
@@ -320,7 +324,7 @@ def test_an_exit_code_after_all_was_done_is_no_failure(
 
 
 KILLED = """
-import sys; from pathlib import Path; from wordprint.align.stage import align; from wordprint.config import AlignConfig
+import sys; from pathlib import Path; from wordprint.align.stage import align; from wordprint.align.options import AlignConfig
 if __name__ == "__main__":
     align(sys.argv[1], sys.argv[2], AlignConfig(aligner="mfa", mfa_command=sys.argv[3], lexicon=Path(sys.argv[4]), g2p="rules",
           mfa_shard_hours=float(sys.argv[5])), workers=int(sys.argv[6]))

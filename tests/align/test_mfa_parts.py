@@ -13,14 +13,14 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wordprint.align.existing import TextGridAligner
 from wordprint.align.mfa.corpus import Entry, Written, write_corpus
 from wordprint.align.mfa.dictionary import Pronunciations
 from wordprint.align.mfa.failures import known_failure, last_words
 from wordprint.align.mfa.plan import Plan, in_order
 from wordprint.align.mfa.program import MfaError, mfa_version, read_terminal, run_mfa
-from wordprint.align.mfa.shard import Reader, Setup, join_clitics, read_goodness
-from wordprint.config import AlignConfig
+from wordprint.align.mfa.reader import Reader, join_clitics, read_goodness
+from wordprint.align.mfa.run import Setup
+from wordprint.align.options import AlignConfig
 from wordprint.errors import AudioError, DiskFullError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import read_audio, write_audio
@@ -84,7 +84,7 @@ There were no files found for this corpus. Please validate the corpus.
         (
             "There were phones in the dictionary that do not have acoustic models: \nAA, AE, AH and UW",
             "mfa_phones",
-            "AA, AE, AH, UW; expected",
+            "AA, AE, AH and UW; expected",
         ),
         ("│ No such option: --no_tokenization │\n Usage: mfa", None, ""),
         (" Usage:\n mfa align\n╭─ Error ─╮\n│ No such option: --beam │", "mfa_usage", "No such option: --beam"),
@@ -295,16 +295,7 @@ print('done')
     assert not command.exists() or not command.read_bytes()
 
 
-# TextGrids of a folder corpus
-
-
-def test_a_textgrid_is_found_by_its_path_before_its_name(tmp_path: Path) -> None:
-    for speaker, word in (("anna", "one"), ("bert", "two")):
-        write_textgrid(tmp_path / speaker / "take.TextGrid", Alignment("x", (Interval(word, 0.1, 0.4),)), 1.0)
-    aligner = TextGridAligner(AlignConfig(aligner="textgrid", textgrids=tmp_path))
-    for source, word in (("anna/take", "one"), ("bert/take", "two")):
-        utterance = Utterance("c-1", "corpus-x", "a.wav", 0.0, 1.0, word, meta={"source_id": source})
-        assert aligner.align(utterance, np.zeros(0, np.float32)).words[0].symbol == word
+# A real run
 
 
 def test_what_a_real_run_wrote_is_read_whole(shared_data: Path, tmp_path: Path) -> None:

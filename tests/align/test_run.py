@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wordprint.align.base import transcript_words
 from wordprint.align.stage import align, align_shard
-from wordprint.config import AlignConfig
+from wordprint.align.options import AlignConfig
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import probe_audio
@@ -155,9 +155,9 @@ def test_an_aligner_of_ones_own(manifest: Path, corpus: list[Speech], tmp_path: 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (AlignConfig(aligner="kaldi"), "expected pocketsphinx, textgrid, lhotse, mfa, or 'package.module:Class'"),
-        (AlignConfig(aligner="no_such_package:Aligner"), "can't be loaded"),
-        (AlignConfig(aligner="wordprint.align.base:Missing"), "can't be loaded"),
+        (AlignConfig(aligner="kaldi"), "expected one of pocketsphinx, textgrid, lhotse, mfa, or package.module:name"),
+        (AlignConfig(aligner="no_such_package:Aligner"), "can't be imported"),
+        (AlignConfig(aligner="wordprint.align.base:Missing"), "can't be imported"),
         (AlignConfig(aligner="os:path"), "'os:path' is a module"),
         (AlignConfig(max_duration_s=3600.0), "expected at most 1200"),
         (AlignConfig(aligner="textgrid"), "--textgrids FOLDER"),

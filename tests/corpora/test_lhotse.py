@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from corpus_files import dropped, lines, record, write
 from wordprint.align.base import load_aligner
 from wordprint.align.stage import align
-from wordprint.config import AlignConfig, PrepareConfig
+from wordprint.align.options import AlignConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import lhotse as reader
 from wordprint.corpora.reader import Problem
 from wordprint.corpora.stage import prepare

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from corpus_files import dropped, librispeech, lines, record, write
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import stage as stage_module
 from wordprint.corpora.stage import prepare, safe_name
 from wordprint.errors import ConfigError, InputError, OutputConflictError

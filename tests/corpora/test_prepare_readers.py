@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from corpus_files import librispeech as write_librispeech
 from corpus_files import record, write
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import folder, kaldi, librispeech, metadata
 from wordprint.corpora.reader import UNTIL_END, Problem, read_lines
 from wordprint.corpora.source import Source, find_kind, parse_source
@@ -294,3 +294,6 @@ def test_table_keeps_the_first_value() -> None:
         assert table.use("b") == "1"
         assert table.add("caf\udce9")  # a file name that is not UTF-8
         assert list(table.unused()) == ["a", "caf\udce9"]
+        for value in ("one", "caf\udce9"):
+            table.append("several", value)
+        assert table.get("several") == "one//caf\udce9"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from corpus_files import record, write
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import speech_commands
 from wordprint.corpora.reader import UNTIL_END, Problem
 from wordprint.errors import InputError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from corpus_files import lines
-from wordprint.config import PrepareConfig
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import synthetic
 from wordprint.corpora.sentences import PATTERNS, VOCABULARY, draw_sentences
 from wordprint.corpora.stage import prepare

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from toy_model import write_model
-from wordprint.config import ValidateConfig
+from wordprint.validate.options import ValidateConfig
 from wordprint.desk.info import as_text, info
 from wordprint.errors import EnrollmentError, InputError, WordprintError
 from wordprint.records import Utterance

@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 
 from wordprint import pipeline
-from wordprint.config import AlignConfig, PrepareConfig, RunConfig, TrainConfig
+from wordprint.align.options import AlignConfig
+from wordprint.config import RunConfig
+from wordprint.corpora.options import PrepareConfig
+from wordprint.train.options import TrainConfig
 from wordprint.corpora.reader import UNTIL_END
 from wordprint.desk.plan.measure import Measured
 from wordprint.desk.plan.predict import Rate, Rates, predict, speedup

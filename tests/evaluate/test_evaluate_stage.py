@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from evaluate.tones import Bands
-from wordprint.config import EvaluateConfig
+from wordprint.evaluate.options import EvaluateConfig
 from wordprint.errors import ConfigError, DatasetError, DiskFullError, InputError, LeakError, ModelError, OutputConflictError
 from wordprint.evaluate import few_shot
 from wordprint.evaluate.data import seen_in_training

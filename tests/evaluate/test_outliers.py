@@ -8,7 +8,8 @@ import pytest
 from browser import chromium, heard_s, ink, opened, page_data, titles  # noqa: F401 (chromium is a fixture)
 from toy_model import write_model
 from train.conftest import write_alignments
-from wordprint.config import OutliersConfig, WordsConfig
+from wordprint.evaluate.options import OutliersConfig
+from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, DatasetError
 from wordprint.evaluate import outliers as stage
 from wordprint.evaluate.centres import Centres, sum_by_word, usual_pronunciations

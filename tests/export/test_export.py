@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from toy_model import RATE
-from wordprint.config import ExportConfig, WordsConfig
+from wordprint.export.options import ExportConfig
+from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError, ParityError
 from wordprint.export import calibrate as calibration
 from wordprint.export import stage as export_module

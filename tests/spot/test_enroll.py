@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toy_model import RATE, padded, word
-from wordprint.config import SpotConfig
+from wordprint.spot.options import SpotConfig
 from wordprint.errors import EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.speech.audio import write_audio

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toy_model import RATE, padded, stream_of, word
-from wordprint.config import SpotConfig
+from wordprint.spot.options import SpotConfig
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.speech.audio import read_audio, stream_audio, to_int16, write_audio
 from wordprint.spot.decide import Decider

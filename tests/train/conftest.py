@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.config import TrainConfig, WordsConfig
+from wordprint.train.options import TrainConfig
+from wordprint.words.options import WordsConfig
 from wordprint.records import Alignment, Interval
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.speech.textgrid import write_textgrid

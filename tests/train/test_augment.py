@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.config import TrainConfig
+from wordprint.train.options import TrainConfig
 from wordprint.errors import InputError
 from wordprint.speech.audio import write_audio
 from wordprint.train import augment

@@ -14,7 +14,7 @@ import soundfile
 import torch
 
 from browser import chromium, heard_s, ink, opened, page_data, titles  # noqa: F401 (chromium is a fixture)
-from wordprint.config import InspectTripletsConfig
+from wordprint.train.options import InspectTripletsConfig
 from wordprint.errors import ConfigError, DatasetError, InputError
 from wordprint.speech.audio import to_int16
 from wordprint.train.augment import Sounds, mask_features
@@ -29,7 +29,7 @@ from .conftest import build_words
 @pytest.fixture(scope="module")
 def trained(tone_words, tmp_path_factory):
     """A network that was trained with triplets for four steps."""
-    from wordprint.config import TrainConfig
+    from wordprint.train.options import TrainConfig
 
     config = TrainConfig(
         steps=4, words_per_batch=4, tokens_per_word=3, validate_every=2, window_s=0.4, precision="32-true", threads=1,

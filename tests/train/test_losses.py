@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from wordprint.config import TrainConfig
+from wordprint.train.options import TrainConfig
 from wordprint.errors import ConfigError
 from wordprint.train.losses import LOSSES, TripletLoss, make_distance, make_loss, make_miner
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.config import TrainConfig
+from wordprint.train.options import TrainConfig
 from wordprint.errors import ConfigError, DatasetError, LeakError, WordprintError
 from wordprint.stages.manifest import read_jsonl
 from wordprint.train import loop as fitting

@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordprint.config import ValidateConfig
+from wordprint.validate.options import ValidateConfig
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl, write_jsonl
 from wordprint.validate import stage as stage

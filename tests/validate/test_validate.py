@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wordprint.config import ValidateConfig
+from wordprint.validate.options import ValidateConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl, read_utterances, write_jsonl

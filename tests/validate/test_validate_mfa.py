@@ -11,7 +11,7 @@ import pytest
 
 from wordprint.align.mfa.check import MfaCheck, read_oov_counts
 from wordprint.align.mfa.program import MfaError
-from wordprint.config import ValidateConfig
+from wordprint.validate.options import ValidateConfig
 from wordprint.errors import InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import write_audio

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wordprint.config import WordsConfig
+from wordprint.words.options import WordsConfig
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.words.dataset import WordDataset
 from wordprint.words.stage import words

@@ -13,7 +13,7 @@ import soundfile
 from browser import chromium, heard_s, ink, opened, page_data, titles  # noqa: F401 (chromium is a fixture)
 from train.conftest import PHONE_S, build_words
 from wordprint.cli import main
-from wordprint.config import InspectWordsConfig, WordsConfig
+from wordprint.words.options import InspectWordsConfig, WordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.words.convert import from_folders

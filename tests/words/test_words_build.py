@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wordprint.config import WordsConfig
+from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.receipt import RECEIPT

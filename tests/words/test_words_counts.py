@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordprint.config import WordsConfig
+from wordprint.words.options import WordsConfig
 from wordprint.words import counts
 from wordprint.words.counts import TokenLimit, TypeCounts, mix
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wordprint.config import WordsConfig
+from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.stages.receipt import RECEIPT
 from wordprint.words.dataset import WordDataset

@@ -14,8 +14,7 @@ An aligner of your own is a class with two methods, named on the command line as
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -28,10 +27,11 @@ from wordprint.records import Alignment, Utterance
 from wordprint.speech.text import normalise, unknown_characters
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import StageRun
+from wordprint.stages.parts import find_part
 
 ALIGNERS = {
     "pocketsphinx": "wordprint.align.pocketsphinx:PocketsphinxAligner",
-    "textgrid": "wordprint.align.existing:TextGridAligner",
+    "textgrid": "wordprint.align.textgrids:TextGridAligner",
     "lhotse": "wordprint.align.lhotse:LhotseAligner",
     "mfa": "wordprint.align.mfa.aligner:MfaAligner",
 }
@@ -68,7 +68,7 @@ class CorpusAligner(Protocol):
         """Files and folders, by option, that results depend on besides lexicon and TextGrids."""
 
     def align_corpus(self, stage: StageRun, manifest: Path, workers: int | Cluster) -> Iterator[dict[str, Any]]:
-        """For each utterance in the manifest's order what `results.aligned` or `results.dropped` returns.
+        """For each utterance in the manifest's order what `rows.aligned` or `rows.dropped` returns.
 
         It finds by itself what is wrong with the program or the models that it needs, before it writes anything, and
         raises a WordprintError. Memory must not grow with the number of utterances.
@@ -78,20 +78,8 @@ class CorpusAligner(Protocol):
 def load_aligner(config: AlignConfig) -> Aligner | CorpusAligner:
     """The aligner that `config` names; raises ConfigError for an unknown name or options that contradict each other."""
     _check_options(config)
-    module, separator, name = ALIGNERS.get(config.aligner, config.aligner).partition(":")
-    if not (separator and module and name):
-        raise ConfigError(
-            f"aligner is '{config.aligner}'", expected=f"{', '.join(ALIGNERS)}, or 'package.module:Class' of your own"
-        )
-    try:
-        cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        remedy = "a module in the current folder is found with PYTHONPATH=."
-        raise ConfigError(f"aligner '{config.aligner}' can't be loaded ({error})", remedy=remedy) from error
-    if not callable(cls):
-        raise ConfigError(f"aligner '{config.aligner}' is a {type(cls).__name__}", expected="'package.module:Class' of your own")
-    aligner: Aligner | CorpusAligner = cls(config)
-    return aligner
+    make: Callable[[AlignConfig], Aligner | CorpusAligner] = find_part(ALIGNERS, config.aligner, "aligner")
+    return make(config)
 
 
 def load_single(config: AlignConfig) -> Aligner:

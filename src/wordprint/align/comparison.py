@@ -8,26 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wordprint.align.compare import match_words
 from wordprint.align.comparison_report import render_report
-from wordprint.align.comparison_tally import Tally
-from wordprint.align.existing import restore_unknown
-from wordprint.align.second import SecondAlignments, index_textgrids, open_second, textgrid_folder
+from wordprint.align.differences import LIMITS_MS, summarise
+from wordprint.align.lookup import NO_TEXTGRID, TextGrids, process_textgrids, textgrid_folder, textgrid_paths
+from wordprint.align.rows import TEXTGRIDS, dropped
+from wordprint.align.textgrids import clip, restore_unknown
 from wordprint.errors import DatasetError, InputError
 from wordprint.records import Interval, Utterance
 from wordprint.speech.textgrid import read_textgrid
 from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import PARTS, StageRun, open_stage
+from wordprint.stages.contract import StageRun, open_stage
+from wordprint.stages.receipt import RECEIPT, Receipt, read_receipt
+from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_json, write_jsonl, write_text
 from wordprint.stages.progress import Progress
-from wordprint.stages.receipt import RECEIPT, Receipt, read_receipt
 
-SCHEMA = "wordprint.comparison/1"
+SCHEMA = "wordprint.comparison/2"
 COMPARISON, DIFFERENCES, REPORT = "comparison.json", "differences.jsonl", "report.html"
+ONLY_FIRST, ONLY_SECOND = "not_in_second_alignment", "not_in_first_alignment"
+"""Reasons of what only one of the two has."""
 
 _SHARD_SIZE = 256  # utterances: about a second of reading TextGrids
 
@@ -48,99 +52,102 @@ def compare_alignments(
     """Compare the words of `alignments`, a folder that `align` wrote, with those of `other`: such a folder, or one of TextGrids.
 
     Writes `ALIGNMENTS/compare-NAME/`, NAME being that of the folder `other`. Utterances that only one of them has are dropped
-    by reason. Raises DatasetError when they have no word in common.
+    by reason. Raises InputError where both are the same, DatasetError when they have no word in common.
     """
-    manifest = resolve(alignments, ALIGNMENTS, "align")
-    second = textgrid_folder(other)
-    output = manifest.parent / f"compare-{Path(other).resolve().name}"
-    inputs = {"alignments": manifest, "textgrids": manifest.parent / "textgrids", "other": second}
+    manifest, second = resolve(alignments, ALIGNMENTS, "align"), textgrid_folder(Path(other))
+    folder = manifest.parent
+    if second.resolve() == (folder / TEXTGRIDS).resolve():
+        raise InputError(f"{other} is compared with itself", expected="another set of alignments of the same utterances")
+    output = folder / f"compare-{Path(other).resolve().name}"
+    inputs = {"alignments": manifest, "textgrids": folder / TEXTGRIDS, "other": second}
     with open_stage("compare", output, _Options(), inputs, overwrite=overwrite, progress=progress) as stage:
-        return stage.receipt or _compare(stage, manifest, Path(other), second, workers)
-
-
-def _compare(stage: StageRun, manifest: Path, other: Path, second: Path, workers: int | Cluster) -> Receipt:
-    index = stage.output / PARTS / "textgrids.sqlite"
-    index_textgrids(second, index)
-    results = stage.map_shards(
-        "compare",
-        read_jsonl(manifest),
-        partial(compare_shard, folder=manifest.parent, second=second, index=index, run=stage.inputs["other"]),
-        shard_size=_SHARD_SIZE,
-        workers=workers,
-        total=sum(1 for _ in read_jsonl(manifest)),
-        unit="utterances",
-    )
-    tally, marks = Tally(), SecondAlignments(second, index)
-    kept = write_jsonl(stage.output / DIFFERENCES, _keep(stage, results, tally, marks))
-    if not tally.words:
-        first = stage.dropped.first
-        raise DatasetError(
-            f"{manifest.parent} and {other} have no word in common",
-            expected="alignments of the same utterances",
-            remedy=f"the first that was looked for, {first}" if first else "",
+        if stage.receipt:
+            return stage.receipt
+        results = stage.map_shards(
+            "compare",
+            read_jsonl(manifest),
+            partial(compare_shard, folder=folder, second=second, digest=stage.inputs["other"]),
+            shard_size=_SHARD_SIZE,
+            workers=workers,
+            total=sum(1 for _ in read_jsonl(manifest)),
+            unit="utterances",
         )
-    for path in marks.unmarked():
-        stage.drop(path, "not_in_first_alignment")
-    report = {
-        "schema": SCHEMA,
-        "names": [_name(manifest.parent), _name(other)],
-        "utterances": {"compared": kept, "left_out": dict(sorted(stage.dropped.counts.items()))},
-        **tally.to_json(),
-    }
-    write_json(stage.output / COMPARISON, report)
-    write_text(stage.output / REPORT, render_report(report, stage.output / DIFFERENCES, manifest))
-    for line in summary_lines(report):
-        stage.progress.say(line)
-    total = kept + stage.dropped.counts.total()
-    files = [COMPARISON, DIFFERENCES, REPORT]
-    return stage.finish(total=total, kept=kept, outputs=files, details={"all": report["all"], "words": report["words"]})
+        kept = write_jsonl(stage.output / DIFFERENCES, _keep(stage, results, second))
+        found = summarise(read_jsonl(stage.output / DIFFERENCES))
+        if not found["words"]["matched"]:
+            first = stage.dropped.first
+            raise DatasetError(
+                f"{folder} and {other} have no word in common",
+                expected="alignments of the same utterances",
+                remedy=f"the first that was looked for, {first}" if first else "",
+            )
+        left_out = dict(sorted(stage.dropped.counts.items()))
+        names = [_name(folder), _name(Path(other))]
+        report = {"schema": SCHEMA, "names": names, "utterances": {"compared": kept, "left_out": left_out}, **found}
+        write_json(stage.output / COMPARISON, report)
+        write_text(stage.output / REPORT, render_report(report, stage.output / DIFFERENCES, manifest))
+        for line in summary_lines(report):
+            stage.progress.say(line)
+        details = {"all": report["all"], "words": report["words"]}
+        return stage.finish(kept + sum(left_out.values()), kept, [COMPARISON, DIFFERENCES, REPORT], details)
 
 
-def compare_shard(records: Sequence[Mapping[str, Any]], folder: Path, second: Path, index: Path, run: str) -> list[dict[str, Any]]:
+def compare_shard(records: Sequence[dict[str, Any]], folder: Path, second: Path, digest: str) -> list[dict[str, Any]]:
     """Lines of differences.jsonl, or a reason, for some lines of alignments.jsonl."""
-    found = open_second(second, index, run)
-    return [_compare_one(Utterance.from_json(dict(record)), folder / record["textgrid"], found) for record in records]
+    textgrids = process_textgrids(second, digest)
+    return [_compare(Utterance.from_json(record), folder / record["textgrid"], textgrids) for record in records]
 
 
-def _compare_one(utterance: Utterance, textgrid: Path, second: SecondAlignments) -> dict[str, Any]:
+def match_words(first: Sequence[Interval], second: Sequence[Interval]) -> list[tuple[int, int]]:
+    """Places, in each of the two, of words with the same symbol, in order."""
+    matcher = SequenceMatcher(None, [word.symbol for word in first], [word.symbol for word in second], autojunk=False)
+    return [(i + k, j + k) for i, j, size in matcher.get_matching_blocks() for k in range(size)]
+
+
+def _compare(utterance: Utterance, textgrid: Path, second: TextGrids) -> dict[str, Any]:
     path = None
     try:
         path = second.find(utterance)
         first = restore_unknown(read_textgrid(textgrid, utterance.utterance_id).words, utterance)
-        other = second.words(utterance, path)
+        there = read_textgrid(second.folder / path, utterance.utterance_id).words
+        other = restore_unknown(clip(path, there, utterance), utterance)
     except InputError as error:
-        return {"dropped": utterance.utterance_id, "reason": error.reason, "detail": str(error), "other_textgrid": path}
+        reason = ONLY_FIRST if path is None and error.reason == NO_TEXTGRID else error.reason
+        return {**dropped(utterance, error), "reason": reason, "other_textgrid": _printable(path)}
     pairs = match_words(first, other)
     ours, theirs = ({pair[side] for pair in pairs} for side in (0, 1))
     return {
         "utterance_id": utterance.utterance_id,
         "speaker": utterance.speaker,
-        "words": [_pair(first, i, other[j]) for i, j in pairs],
+        "words": [_word(first[i], other[j]) for i, j in pairs],
         "only_first": [word.symbol for place, word in enumerate(first) if place not in ours],
         "only_second": [word.symbol for place, word in enumerate(other) if place not in theirs],
-        "other_textgrid": path,
+        "other_textgrid": _printable(path),
     }
 
 
-def _pair(first: Sequence[Interval], place: int, other: Interval) -> list[Any]:
-    """A `comparison_tally.Word`."""
-    word = first[place]
-    after_word = place > 0 and first[place - 1].end_s == word.start_s
-    before_word = place + 1 < len(first) and first[place + 1].start_s == word.end_s
-    times = [round(time_s, 4) for time_s in (word.start_s, word.end_s, other.start_s, other.end_s)]
-    return [word.symbol, *times, after_word, before_word]
+def _word(first: Interval, second: Interval) -> list[Any]:
+    """A `differences.Word`."""
+    return [first.symbol, *(round(time_s, 4) for time_s in (first.start_s, first.end_s, second.start_s, second.end_s))]
 
 
-def _keep(stage: StageRun, results: Iterable[dict[str, Any]], tally: Tally, marks: SecondAlignments) -> Iterator[dict[str, Any]]:
+def _keep(stage: StageRun, results: Iterable[dict[str, Any]], second: Path) -> Iterator[dict[str, Any]]:
     """Lines of differences.jsonl; what only one of the two has is dropped by reason."""
-    for result in results:
-        if result["other_textgrid"] is not None:
-            marks.mark(result["other_textgrid"])
-        if "dropped" in result:
-            stage.drop(result["dropped"], result["reason"], result["detail"])
-        else:
-            tally.add(result)
-            yield result
+    with Table() as found:
+        for result in results:
+            found.add(result["other_textgrid"] or "")
+            if "dropped" in result:
+                stage.drop(result["dropped"], result["reason"], result["detail"])
+            else:
+                yield result
+        for path in map(_printable, textgrid_paths(second)):
+            if path and found.add(path):
+                stage.drop(path, ONLY_SECOND)
+
+
+def _printable(path: str | None) -> str | None:
+    """A path as JSON takes it: names may be no UTF-8."""
+    return None if path is None else path.encode(errors="replace").decode()
 
 
 def _name(folder: Path) -> str:
@@ -151,15 +158,11 @@ def _name(folder: Path) -> str:
 
 def summary_lines(report: Mapping[str, Any]) -> list[str]:
     """The compact table for the terminal."""
-    words, compared = report["words"], report["utterances"]["compared"]
-    unmatched = f", {words['unmatched']:,} without a counterpart" if words["unmatched"] else ""
-    lines = [f"compared {compared:>7,} utterances, {words['matched']:,} words{unmatched}"]
+    words, worst = report["words"], report["worst"][0]
+    counted = f"{report['utterances']['compared']:,} utterances, {words['matched']:,} words"
+    lines = [f"compared {counted}, {words['unmatched']:,} without a counterpart"]
     for name in ("all", "starts", "ends"):
         row = report[name]
-        lines.append(
-            f"{name:<8} median {row['median_ms']:5.1f} ms, mean {row['mean_ms']:5.1f}, bias {row['bias_ms']:+6.1f}; "
-            f"within 20 ms {row['within_20_ms']:6.1%}, 50 ms {row['within_50_ms']:6.1%}, 100 ms {row['within_100_ms']:6.1%}"
-        )
-    worst = report["worst"][0]
-    lines.append(f"worst    {worst['utterance_id']}: mean {worst['mean_ms']:.0f} ms, at most {worst['max_ms']:.0f} ms")
-    return lines
+        sizes = f"{name:<8} median {row['median_ms']:5.1f} ms, mean {row['mean_ms']:5.1f}, bias {row['bias_ms']:+6.1f}; "
+        lines.append(sizes + ", ".join(f"within {limit} ms {row[f'within_{limit}_ms']:6.1%}" for limit in LIMITS_MS))
+    return [*lines, f"worst    {worst['utterance_id']}: mean {worst['mean_ms']:.0f} ms, at most {worst['max_ms']:.0f} ms"]

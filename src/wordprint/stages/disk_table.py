@@ -31,6 +31,12 @@ class Table:
         """Remember `value` under `key`; False when the key was there already."""
         return self._rows.execute("INSERT OR IGNORE INTO rows (key, value) VALUES (?, ?)", (_raw(key), _raw(value))).rowcount == 1
 
+    def append(self, key: str, value: str) -> None:
+        """Remember one more value under `key`; `get` then gives all, with `//` between."""
+        update = "value = CAST(value || '//' || excluded.value AS BLOB)"
+        insert = f"INSERT INTO rows (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET {update}"
+        self._rows.execute(insert, (_raw(key), _raw(value)))
+
     def get(self, key: str) -> str | None:
         """The value of `key`, or None."""
         row = self._rows.execute("SELECT value FROM rows WHERE key = ?", (_raw(key),)).fetchone()

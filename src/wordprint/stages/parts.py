@@ -11,13 +11,17 @@ from wordprint.errors import ConfigError
 Part = TypeVar("Part")
 
 
-def find_part(parts: Mapping[str, Part], name: str, kind: str) -> Part:
-    """The part called `name`; raises ConfigError where it can't be found, imported or called. `kind` is for the message."""
-    if name in parts:
-        return parts[name]
-    if ":" not in name.strip(":"):
+def find_part(parts: Mapping[str, Part | str], name: str, kind: str) -> Part:
+    """The part called `name`; raises ConfigError where it can't be found, imported or called. `kind` is for the message.
+
+    A text among `parts` is a `package.module:name` too: that module is imported when its part is asked for.
+    """
+    part = parts.get(name, name)
+    if not isinstance(part, str):
+        return part
+    if ":" not in part.strip(":"):
         raise ConfigError(f"there is no {kind} '{name}'", expected=f"one of {', '.join(parts)}, or package.module:name of your own")
-    found: Part = import_part(name, kind)
+    found: Part = import_part(part, kind)
     return found
 
 

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wordprint.align.mfa.models import acoustic_name, dictionary_name, model_file, require_model
+from wordprint.align.mfa.models import find_model, model_file
 from wordprint.align.mfa.plan import Plan, in_order
 from wordprint.align.mfa.program import START_LIMIT_S, MfaError, mfa_version, split_command
-from wordprint.align.mfa.shard import MODEL, Setup, align_shards
-from wordprint.align.mfa.training import TRAIN_LOG, trained_model
-from wordprint.align.mfa.work import LOGS, WORK
+from wordprint.align.mfa.run import LOGS, WORK, Setup
+from wordprint.align.mfa.shard import align_shards
+from wordprint.align.mfa.training import MODEL, TRAIN_LOG, trained_model
+from wordprint.align.rows import TEXTGRIDS
 from wordprint.align.options import AlignConfig
-from wordprint.align.results import TEXTGRIDS
 from wordprint.errors import ConfigError
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import PARTS, StageRun
@@ -71,21 +71,16 @@ class MfaAligner:
 
     def _setup(self, command: tuple[str, ...], plan: Plan, stage: StageRun) -> Setup:
         """Choose dictionary and model, and make sure that MFA has them."""
-        config, names = self._config, {}
+        config = self._config
+        dictionary, acoustic = str(config.lexicon), ""
         if config.lexicon is None:
-            names["dictionary"] = dictionary_name(plan.languages, config.mfa_dictionary)
+            dictionary = find_model(command, "dictionary", plan.languages, config.mfa_dictionary)
         if not config.mfa_train:
-            names["acoustic"] = acoustic_name(plan.languages, config.mfa_acoustic)
-        for kind, name in names.items():
-            path = model_file(name)
-            if path is None:
-                require_model(command, kind, name, START_LIMIT_S)
-            else:
-                names[kind] = str(path)
+            acoustic = find_model(command, "acoustic", plan.languages, config.mfa_acoustic)
         return Setup(
             command=command,
-            dictionary=names.get("dictionary", str(config.lexicon)),
-            acoustic=names.get("acoustic", ""),
+            dictionary=dictionary,
+            acoustic=acoustic,
             output=stage.output.resolve(),
             config=replace(config, lexicon=config.lexicon and config.lexicon.resolve()),
             lexicon_digest=stage.inputs.get("lexicon", ""),

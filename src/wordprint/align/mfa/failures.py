@@ -7,12 +7,10 @@ come back in every run, and so ends the command; any other is taken to be one sh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from wordprint.align.mfa.program import MfaError
 from wordprint.errors import DiskFullError, WordprintError
-
-_Match = re.Match[str]
 
 _OTHER_PHONES = (
     "a lexicon in the model's phones (English ARPAbet models have stress marks, AH0)",
@@ -23,9 +21,14 @@ _OTHER_PHONES = (
 def known_failure(text: str, command: Sequence[str]) -> WordprintError | None:
     """The error to raise for what a failed run of `command` printed; None for a failure that may be of this run alone."""
     words = plain(text)
-    for pattern, error in _KNOWN:
-        if found := pattern.search(words):
-            return error(found, " ".join(command))
+    if re.search("no space left on device|database or disk is full", words, re.IGNORECASE):
+        remedy = "free some space and run the same command again to go on"
+        return DiskFullError("no space left on the disk while MFA ran", remedy=remedy)
+    for pattern, reason, *parts in _KNOWN:
+        if found := re.search(pattern, words):
+            values = [(value or "")[:200] for value in (found[0], *found.groups())]
+            seen, expected, remedy = (part.format(*values, command=" ".join(command)) for part in parts)
+            return MfaError(seen, expected, remedy, reason)
     return None
 
 
@@ -51,108 +54,85 @@ def last_words(text: str, limit: int = 300) -> str:
     return said if len(said) <= limit else said[: limit - 1] + "…"
 
 
-def _model_missing(found: _Match, command: str) -> WordprintError:
-    name, kind = found[1], found[2]
-    what = "acoustic model" if kind == "acoustic" else kind
-    return MfaError(
-        f"MFA has no {what} named '{name}' on this machine",
-        remedy=f"download it: {command} model download {kind} {name}",
-        reason="mfa_model_missing",
-    )
-
-
-def _folder_unseen(found: _Match, command: str) -> WordprintError:
-    return MfaError(
-        f"MFA does not see what lies in the output folder ({found[0]})",
-        remedy="in a container, mount that folder under its own path, as in: docker run -v /data:/data …",
-        reason="mfa_folder_unseen",
-    )
-
-
-def _models_unseen(found: _Match, command: str) -> WordprintError:
-    return MfaError(
-        f"MFA does not see your downloaded models ({found[0]})",
-        remedy="in a container, mount the folder that holds them under its own path (see docs/mfa.md)",
-        reason="mfa_folder_unseen",
-    )
-
-
-def _environment(found: _Match, command: str) -> WordprintError:
-    return MfaError(
-        f"'{command}' runs without its environment ({found[0]})",
-        remedy="activate it, or let conda do so: --mfa-command 'conda run --no-capture-output -n aligner mfa'",
-        reason="mfa_broken",
-    )
-
-
-def _phones(found: _Match, command: str) -> WordprintError:
-    phones = re.split(r",\s+|\s+and\s+|\s+", found[1].strip())
-    return MfaError(
-        f"the lexicon has phones that the acoustic model does not know: {', '.join(phones[:8])}{', …' * (len(phones) > 8)}",
+_KNOWN: tuple[tuple[str, str, str, str, str], ...] = (
+    (
+        r'Could not find a model named "([^"]+)" for (\w+)',
+        "mfa_model_missing",
+        "MFA has no {2} model named '{1}' on this machine",
+        "",
+        "download it: {command} model download {2} {1}",
+    ),
+    (
+        r"Corpus directory does not exist|Could not find \"[^\"]+\"|Directory '[^']+' does not exist",
+        "mfa_folder_unseen",
+        "MFA does not see what lies in the output folder ({0})",
+        "",
+        "in a container, mount that folder under its own path, as in: docker run -v /data:/data …",
+    ),
+    (
+        r"File exists: '[^']*pretrained_models'",  # a link that leads nowhere
+        "mfa_folder_unseen",
+        "MFA does not see your downloaded models ({0})",
+        "",
+        "in a container, mount the folder that holds them under its own path (see docs/mfa.md)",
+    ),
+    (
+        r"phones in the dictionary that do not have acoustic models: (.+)",
+        "mfa_phones",
+        "the lexicon has phones that the acoustic model does not know: {1}",
         *_OTHER_PHONES,
-        reason="mfa_phones",
-    )
-
-
-def _lexicon(found: _Match, command: str) -> WordprintError:
-    return MfaError(f"MFA can't read the dictionary: {found[0][:200]}", remedy="mend that line", reason="mfa_dictionary")
-
-
-def _database(found: _Match, command: str) -> WordprintError:
-    return MfaError(
-        f"MFA's SQLite database failed ({found[0]}): it collected no word",
-        remedy="put the output on a local disk; if it fails there too, run MFA by hand with its other database "
-        f"({command} server init; … --use_postgres) and pass the model on with --mfa-acoustic MODEL.zip",
-        reason="mfa_database",
-    )
-
-
-def _server(found: _Match, command: str) -> WordprintError:
-    return MfaError(
+    ),
+    (
+        r"Error parsing line \d+ of .{,100}?did not have a pronunciation",
+        "mfa_dictionary",
+        "MFA can't read the dictionary: {0}",
+        "",
+        "mend that line",
+    ),
+    (
+        r"no such table: (word|phone)_interval_temp",
+        "mfa_database",
+        "MFA's SQLite database failed ({0}): it collected no word",
+        "",
+        "put the output on a local disk; if it fails there too, run MFA by hand with its other database "
+        "({command} server init; … --use_postgres) and pass the model on with --mfa-acoustic MODEL.zip",
+    ),
+    (
+        r"error connecting to the \S+ MFA database server|Database server has not been initialized",
+        "mfa_database",
         "MFA can't reach its PostgreSQL server",
-        remedy=f"let it use SQLite: {command} configure --disable_use_postgres",
-        reason="mfa_database",
-    )
-
-
-def _broken_model(found: _Match, command: str) -> WordprintError:
-    return MfaError(
-        f"MFA can't read the acoustic model ({found[0][:150]})", remedy="download or train it again", reason="mfa_model_broken"
-    )
-
-
-def _broken(found: _Match, command: str) -> WordprintError:
-    return MfaError(
-        f"'{command}' does not start ({found[0][:150]})",
-        remedy="repair the installation: conda install -n aligner -c conda-forge montreal-forced-aligner",
-        reason="mfa_broken",
-    )
-
-
-def _usage(found: _Match, command: str) -> WordprintError:
-    return MfaError(f"'{command}' refused its arguments: {found[1][:200]}", expected="version 3.x", reason="mfa_usage")
-
-
-def _disk(found: _Match, command: str) -> WordprintError:
-    return DiskFullError(
-        "no space left on the disk while MFA ran", remedy="free some space and run the same command again to go on"
-    )
-
-
-_KNOWN: list[tuple[re.Pattern[str], Callable[[_Match, str], WordprintError]]] = [
-    (re.compile(r"no space left on device|database or disk is full", re.I), _disk),
-    (re.compile(r'Could not find a model named "([^"]+)" for (\w+)'), _model_missing),
-    (re.compile(r"Corpus directory does not exist|Could not find \"[^\"]+\"|Directory '[^']+' does not exist"), _folder_unseen),
-    (re.compile(r"File exists: '[^']*pretrained_models'"), _models_unseen),  # a link that leads nowhere
-    (re.compile(r"phones in the dictionary that do not have acoustic models: (.+)"), _phones),
-    (re.compile(r"Error parsing line \d+ of .{,100}?did not have a pronunciation"), _lexicon),
-    (re.compile(r"no such table: (word|phone)_interval_temp"), _database),
-    (re.compile(r"error connecting to the \S+ MFA database server|Database server has not been initialized"), _server),
-    (re.compile(r"Could not find '[\w-]+'|There was an error when invoking '[\w-]+'"), _environment),
-    (re.compile(r"No such file or directory: '(sqlite3|fstcompile)'"), _environment),
-    (re.compile(r"The archive \S+ could not be parsed as an MFA model|BadZipFile: .{,60}"), _broken_model),
-    (re.compile(r"(ModuleNotFoundError|ImportError): .{,120}"), _broken),
-    (re.compile(r"command not found|EnvironmentLocationNotFound: .{,100}|Cannot connect to the Docker daemon"), _broken),
-    (re.compile(r"Usage:.*?((No such option|Missing argument|Invalid value|Got unexpected).{,200})"), _usage),
-]
-"""The first that matches counts."""
+        "",
+        "let it use SQLite: {command} configure --disable_use_postgres",
+    ),
+    (
+        r"Could not find '[\w-]+'|There was an error when invoking '[\w-]+'|No such file or directory: '(sqlite3|fstcompile)'",
+        "mfa_broken",
+        "'{command}' runs without its environment ({0})",
+        "",
+        "activate it, or let conda do so: --mfa-command 'conda run --no-capture-output -n aligner mfa'",
+    ),
+    (
+        r"The archive \S+ could not be parsed as an MFA model|BadZipFile: .{,60}",
+        "mfa_model_broken",
+        "MFA can't read the acoustic model ({0})",
+        "",
+        "download or train it again",
+    ),
+    (
+        r"(ModuleNotFoundError|ImportError): .{,120}|command not found|EnvironmentLocationNotFound: .{,100}"
+        r"|Cannot connect to the Docker daemon",
+        "mfa_broken",
+        "'{command}' does not start ({0})",
+        "",
+        "repair the installation: conda install -n aligner -c conda-forge montreal-forced-aligner",
+    ),
+    (
+        r"Usage:.*?((No such option|Missing argument|Invalid value|Got unexpected).{,200})",
+        "mfa_usage",
+        "'{command}' refused its arguments: {1}",
+        "version 3.x",
+        "",
+    ),
+)
+"""Patterns of what MFA prints, of which the first that matches counts; then the error's reason, and its three parts, in which
+`{0}` is all that was found and `{1}` its first group."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from wordprint.align.mfa.failures import known_failure
-from wordprint.align.mfa.program import MfaError, folder_beside_models, run_mfa
+from wordprint.align.mfa.program import START_LIMIT_S, folder_beside_models, run_mfa
 from wordprint.errors import ConfigError, InputError
 from wordprint.speech.text import base_language
 
@@ -29,17 +29,29 @@ PRETRAINED = {
 }
 """Dictionary and acoustic model by language (ISO 639-1), of those whose transcripts have a space between words."""
 
-_LIST = "https://mfa-models.readthedocs.io"
+
+_OPTIONS = {
+    "dictionary": "--lexicon FILE or --mfa-dictionary NAME",
+    "acoustic": "--mfa-acoustic NAME, or --mfa-train to train one",
+}
 
 
-def dictionary_name(languages: Collection[str], asked: str | None) -> str:
-    """The dictionary asked for, by name or file, or that of the language; raises ConfigError where there is none."""
-    return asked or _pretrained(languages, "dictionary", "--lexicon FILE or --mfa-dictionary NAME")[0]
+def find_model(command: Sequence[str], kind: str, languages: Collection[str], asked: str | None) -> str:
+    """The model asked for, or that of the language: the absolute path of a file, or a name that MFA knows.
 
-
-def acoustic_name(languages: Collection[str], asked: str | None) -> str:
-    """The acoustic model asked for, by name or file, or that of the language; raises ConfigError where there is none."""
-    return asked or _pretrained(languages, "acoustic model", "--mfa-acoustic NAME, or --mfa-train to train one")[1]
+    `kind` is dictionary or acoustic. Raises ConfigError where none is known for the language, InputError for a file that is
+    missing, MfaError, with the command that downloads it, for a name that MFA does not know.
+    """
+    name = asked or _pretrained(languages, kind)
+    path = model_file(name)
+    if path:
+        return str(path)
+    with folder_beside_models() as folder:
+        outcome = run_mfa(command, ["model", "inspect", kind, name], folder, START_LIMIT_S)
+    error = known_failure(outcome.text, command) if outcome.code else None
+    if error and error.reason == "mfa_model_missing":  # of others, the run itself will tell
+        raise error
+    return name
 
 
 def model_file(name: str) -> Path | None:
@@ -52,24 +64,16 @@ def model_file(name: str) -> Path | None:
     return None
 
 
-def require_model(command: Sequence[str], kind: str, name: str, timeout_s: float) -> None:
-    """Raise MfaError, with the command that downloads it, where MFA has no model of that name. `kind`: acoustic, dictionary."""
-    with folder_beside_models() as folder:
-        outcome = run_mfa(command, ["model", "inspect", kind, name], folder, timeout_s)
-    error = known_failure(outcome.text, command) if outcome.code else None
-    if isinstance(error, MfaError) and error.reason == "mfa_model_missing":  # of others, the run itself will tell
-        raise error
-
-
-def _pretrained(languages: Collection[str], what: str, options: str) -> tuple[str, str]:
+def _pretrained(languages: Collection[str], kind: str) -> str:
     bases = {base_language(language) for language in languages}
     if len(bases) != 1:
         raise ConfigError(
             f"the utterances are in {len(bases)} languages ({', '.join(sorted(bases))})",
             expected="one language in a run of MFA",
-            remedy=f"align them one by one, or name what fits all: {options}",
+            remedy=f"align them one by one, or name what fits all: {_OPTIONS[kind]}",
         )
     (language,) = bases
     if language not in PRETRAINED:
-        raise ConfigError(f"no {what} of MFA is known here for language '{language}'", remedy=f"give {options} (list: {_LIST})")
-    return PRETRAINED[language]
+        seen = f"no {kind} model of MFA is known here for language '{language}'"
+        raise ConfigError(seen, remedy=f"give {_OPTIONS[kind]} (list: https://mfa-models.readthedocs.io)")
+    return PRETRAINED[language][list(_OPTIONS).index(kind)]

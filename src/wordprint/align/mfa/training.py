@@ -7,16 +7,16 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from wordprint.align.mfa.corpus import Entry, Written, write_corpus
+from wordprint.align.mfa.corpus import Entry
 from wordprint.align.mfa.failures import known_failure, last_words
 from wordprint.align.mfa.plan import Plan
-from wordprint.align.mfa.program import MfaError, run_mfa
-from wordprint.align.mfa.shard import MODEL, Setup, usable
-from wordprint.align.mfa.work import LOGS, keep_log, work_folder
+from wordprint.align.mfa.program import MfaError
+from wordprint.align.mfa.run import LOGS, Setup, open_run, usable
 from wordprint.errors import AlignmentError, DatasetError
 from wordprint.stages.manifest import atomic_path
 from wordprint.stages.progress import Progress
 
+MODEL = Path("mfa", "model.zip")
 TRAIN_LOG = "train.log"
 
 _LONGER = 10
@@ -27,39 +27,25 @@ def trained_model(plan: Plan, setup: Setup, progress: Progress) -> Path:
     """The model in the output folder, trained first where there is none yet. Raises MfaError when that fails."""
     model = setup.output / MODEL
     if not model.is_file():
-        hours = min(plan.seconds / 3600, setup.config.mfa_train_hours)
-        progress.say(f"mfa: training an acoustic model on {hours:.1f} h of speech (log: {setup.output / LOGS / TRAIN_LOG})")
+        hours, log = min(plan.seconds / 3600, setup.config.mfa_train_hours), setup.output / LOGS / TRAIN_LOG
+        progress.say(f"mfa: training an acoustic model on {hours:.1f} h of speech (log: {log})")
+        log.unlink(missing_ok=True)
         _train(plan, setup, model)
         progress.say(f"mfa: trained → {model}")
     return model
 
 
 def _train(plan: Plan, setup: Setup, model: Path) -> None:
-    log = setup.output / LOGS / TRAIN_LOG
-    log.unlink(missing_ok=True)
-    with work_folder(setup.output, "train") as work:
-        words, language, count = set[str](), "en", 0
-        for item in write_corpus(work / "corpus", _usable(plan, setup)):
-            if isinstance(item, Written):  # one that can't be read is dropped, and counted, when its shard is aligned
-                words.update(item.entry.words)
-                language, count = item.entry.utterance.language, count + 1
-        if not count:
+    with open_run(setup, TRAIN_LOG, _usable(plan, setup)) as run:  # what can't be read is counted when its shard is aligned
+        if not run.written:
             raise DatasetError("there is no utterance to train an acoustic model on", remedy="run 'wordprint validate' to see why")
-        dictionary, lexicon = setup.dictionary, setup.pronunciations()
-        if lexicon:
-            dictionary = str(work / "dictionary.dict")
-            lexicon.write(Path(dictionary), words, language)
-        arguments = ["train", str(work / "corpus"), dictionary, str(work / "trained" / "model.zip")]
-        arguments += ["--temporary_directory", str(work / "temporary"), "--clean", "--num_jobs", str(setup.config.mfa_train_jobs)]
-        outcome = run_mfa(setup.command, arguments, work, _LONGER * setup.time_limit_s)
-        keep_log(work, outcome, log)
-        trained = work / "trained" / "model.zip"
+        trained, limit_s = run.work / "trained" / "model.zip", _LONGER * setup.time_limit_s
+        outcome = run.mfa("train", str(trained), jobs=setup.config.mfa_train_jobs, time_limit_s=limit_s)
         if not zipfile.is_zipfile(trained):  # the exit code says nothing: it is also 1 for what happens after the export
             limit = f"training took longer than {_LONGER} × mfa_time_limit_h = {setup.config.mfa_time_limit_h:g}"
-            known = known_failure(outcome.text, setup.command)
-            raise known or MfaError(
+            raise known_failure(outcome.text, setup.command) or MfaError(
                 limit if outcome.timed_out else f"MFA could not train a model: {last_words(outcome.text) or outcome.code}",
-                remedy=f"see {log}",
+                remedy=f"see {run.log}",
                 reason="mfa_timed_out" if outcome.timed_out else "mfa_failed",
             )
         with atomic_path(model) as temporary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.align.lookup import TextGrids
 from wordprint.align.options import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError, InputError
 from wordprint.records import Alignment, Interval, Utterance
@@ -21,22 +21,20 @@ _SLACK_S = 0.1
 
 
 class TextGridAligner:
-    """Looks up the TextGrid named after an utterance: its `utterance_id`, or its id in the corpus that it came from, which may
-    be a path (`anna/two`)."""
+    """Takes the words, and phones, of the TextGrid that `TextGrids` finds for an utterance."""
 
     reads_audio = False
 
     def __init__(self, config: AlignConfig) -> None:
         if config.textgrids is None:
             raise ConfigError("aligner 'textgrid' has no folder", remedy="name the folder of TextGrids with --textgrids FOLDER")
-        self._folder = config.textgrids
         self._phones = config.phones
-        self._files = _find_textgrids(self._folder)
+        self._textgrids = TextGrids(config.textgrids)
 
     def align(self, utterance: Utterance, samples: NDArray[np.float32]) -> Alignment:
         """The alignment found. Reasons: no_textgrid, ambiguous_textgrid, unreadable_textgrid, no_words_tier,
         empty_textgrid, textgrid_mismatch."""
-        path = self._find(utterance)
+        path = self._textgrids.folder / self._textgrids.find(utterance)
         try:
             found = read_textgrid(path, utterance.utterance_id)
         except InputError as error:
@@ -45,37 +43,6 @@ class TextGridAligner:
         if not words:
             raise AlignmentError(f"{path} has no words", reason="empty_textgrid")
         return replace(found, words=words, phones=clip(path, found.phones, utterance) if self._phones else ())
-
-    def _find(self, utterance: Utterance) -> Path:
-        source = str(utterance.meta.get("source_id", utterance.utterance_id))
-        names = [utterance.utterance_id, source, os.path.basename(source)]
-        for name in names:
-            paths = self._files.get(name, [])
-            if len(paths) > 1:  # the same name in several folders: the speaker's own decides
-                paths = [path for path in paths if utterance.speaker.endswith(os.path.basename(os.path.dirname(path)))]
-                if len(paths) != 1:
-                    raise AlignmentError(f"several TextGrids are named {name} in {self._folder}", reason="ambiguous_textgrid")
-            if paths:
-                return self._folder / paths[0]
-        raise AlignmentError(f"no TextGrid is named {source} in {self._folder}", reason="no_textgrid")
-
-
-def _find_textgrids(folder: Path) -> dict[str, list[str]]:
-    """Relative paths of the TextGrids under `folder`, by name and by path without ending; raises InputError for none."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} does not exist", expected="a folder of TextGrids")
-    files: dict[str, list[str]] = {}
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            stem, ending = os.path.splitext(name)
-            if ending.lower() == ".textgrid" and not name.startswith("."):
-                path = os.path.relpath(os.path.join(root, name), folder)
-                for key in {stem, os.path.splitext(path)[0]}:
-                    files.setdefault(key, []).append(path)
-    if not files:
-        raise InputError(f"{folder} holds no TextGrids", expected="files that end in .TextGrid")
-    return files
 
 
 def clip(path: Path | str, intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
