@@ -19,14 +19,14 @@ import numpy as np
 
 from wordprint import pipeline
 from wordprint.config import RunConfig
-from wordprint.evaluate.options import OutliersConfig
-from wordprint.train.options import TrainConfig
 from wordprint.evaluate.metrics import auroc, det_curve
+from wordprint.evaluate.options import OutliersConfig
 from wordprint.records import Utterance
 from wordprint.speech.text import normalise
 from wordprint.stages.manifest import ALIGNMENTS, UTTERANCES, read_jsonl, read_utterances, write_jsonl
 from wordprint.stages.progress import for_terminal
 from wordprint.stages.recipe import read_toml
+from wordprint.train.options import TrainConfig
 
 LOST = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Shares of the right words that a threshold may lose."""

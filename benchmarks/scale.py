@@ -24,13 +24,13 @@ import numpy as np
 from timing import peak_mb, print_ratio, print_table
 
 from wordprint import WordDataset, pipeline
-from wordprint.validate.options import ValidateConfig
-from wordprint.words.options import WordsConfig
 from wordprint.records import Alignment, Interval
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.stages.contract import open_stage
 from wordprint.stages.manifest import read_jsonl
+from wordprint.validate.options import ValidateConfig
 from wordprint.words.cut import Rules
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import Loaded, build
 
 TYPES, SPEAKERS, WORDS, EMPTY = 50_000, 5_000, 10, 100

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import peak_mb, print_ratio, print_table, rate, spread
 
-from wordprint.train.options import TrainConfig
-from wordprint.words.options import WordsConfig
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.receipt import config_to_json
+from wordprint.train.options import TrainConfig
+from wordprint.words.options import WordsConfig
 from wordprint.words.split import side
 from wordprint.words.store import (
     DATASET,

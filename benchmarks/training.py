@@ -23,11 +23,11 @@ from corpus import word_dataset, write_word_files
 from timing import in_turns, parser, print_ratio, print_table, spread
 from torch.utils.data import DataLoader, Dataset
 
-from wordprint.train.options import TrainConfig
 from wordprint.train.augment import Sounds
 from wordprint.train.data import Batch, TrainingWords, prefetch
 from wordprint.train.device import make_fabric, quiet_libraries
 from wordprint.train.objective import Objective
+from wordprint.train.options import TrainConfig
 
 PLAIN = {"noise_share": 0.0, "filter_share": 0.0, "max_speed_change": 1.0, "masks": 0, "silence_share": 0.0}
 """Options of training that leave words as they are."""

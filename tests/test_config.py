@@ -10,10 +10,10 @@ import pytest
 from wordprint import config
 from wordprint.align.options import AlignConfig
 from wordprint.config import RunConfig
-from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.stages.options import help_texts
 from wordprint.stages.recipe import from_dict, read_toml
+from wordprint.words.options import WordsConfig
 
 CONFIGS = [getattr(config, name) for name in dir(config)]
 

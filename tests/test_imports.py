@@ -35,7 +35,7 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 RUNTIME = {"errors", "records", "stages", "speech", "model", "spot"}
 """What `spot` may import: no room that needs torch or pyarrow."""
-LEFT = {("validate.stage", "align.mfa.check"), ("desk.plan.trial", "pipeline")}
+LEFT = {("desk.plan.trial", "pipeline")}
 """Arrows that run up still."""
 
 

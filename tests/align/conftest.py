@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wordprint.align.pocketsphinx import PocketsphinxAligner
 from wordprint.align.options import AlignConfig
+from wordprint.align.pocketsphinx import PocketsphinxAligner
 from wordprint.records import Interval, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.speech.espeak import Synthesiser, Voice

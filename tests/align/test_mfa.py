@@ -20,8 +20,8 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 
 from wordprint.align.mfa.program import MfaError
-from wordprint.align.stage import align
 from wordprint.align.options import AlignConfig
+from wordprint.align.stage import align
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import write_audio

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wordprint.align.options import AlignConfig
 from wordprint.align.pocketsphinx import BEAMS, SEARCH, PocketsphinxAligner
 from wordprint.align.senones import WordStates, parse_senone_log, state_starts
-from wordprint.align.options import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError, DiskFullError
 from wordprint.records import Alignment, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, to_int16

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from wordprint.align.base import transcript_words
-from wordprint.align.stage import align, align_shard
 from wordprint.align.options import AlignConfig
+from wordprint.align.stage import align, align_shard
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import probe_audio

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus_files import dropped, lines, record, write
-from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import common_voice
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import Problem
 from wordprint.corpora.stage import prepare
 from wordprint.errors import ConfigError, InputError

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from corpus_files import dropped, lines, record, write
 from wordprint.align.base import load_aligner
-from wordprint.align.stage import align
 from wordprint.align.options import AlignConfig
-from wordprint.corpora.options import PrepareConfig
+from wordprint.align.stage import align
 from wordprint.corpora import lhotse as reader
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import Problem
 from wordprint.corpora.stage import prepare
 from wordprint.errors import ConfigError, DatasetError, InputError, MissingExtraError

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from corpus_files import dropped, librispeech, lines, record, write
-from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import stage as stage_module
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.stage import prepare, safe_name
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.speech.audio import read_audio
@@ -247,7 +247,7 @@ def test_a_corpus_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (utterance,) = read_utterances(tmp_path / "out")
     assert (utterance.speaker, utterance.transcript, utterance.language, utterance.end_s) == ("data-ann", "lamp", "de", 0.5)
     assert dropped(tmp_path / "out") == {"data-ann_none": "missing_audio"}
-    with pytest.raises(ConfigError, match="can't be loaded"):
+    with pytest.raises(ConfigError, match="can't be imported"):
         prepare([f"mine_for_tests:nothing:{tmp_path / 'data'}"], tmp_path / "out2")
 
 

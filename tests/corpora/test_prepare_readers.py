@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from corpus_files import librispeech as write_librispeech
 from corpus_files import record, write
-from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import folder, kaldi, librispeech, metadata
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, read_lines
 from wordprint.corpora.source import Source, find_kind, parse_source
 from wordprint.errors import ConfigError, InputError, WordprintError

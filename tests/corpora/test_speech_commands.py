@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from corpus_files import record, write
-from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import speech_commands
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem
 from wordprint.errors import InputError
 from wordprint.records import Utterance

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from corpus_files import lines
-from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora import synthetic
+from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.sentences import PATTERNS, VOCABULARY, draw_sentences
 from wordprint.corpora.stage import prepare
 from wordprint.errors import ConfigError, InputError, MissingExtraError

@@ -10,12 +10,12 @@ import pytest
 import soundfile
 
 from toy_model import write_model
-from wordprint.validate.options import ValidateConfig
 from wordprint.desk.info import as_text, info
 from wordprint.errors import EnrollmentError, InputError, WordprintError
 from wordprint.records import Utterance
 from wordprint.stages.contract import open_stage
 from wordprint.stages.manifest import write_json, write_jsonl
+from wordprint.validate.options import ValidateConfig
 
 UTTERANCES = [Utterance(f"u{i}", f"s{i % 2}", f"/audio/{i}.flac", 0.0, 1.8, "hello there").to_json() for i in range(4)]
 

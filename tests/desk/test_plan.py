@@ -17,7 +17,6 @@ from wordprint import pipeline
 from wordprint.align.options import AlignConfig
 from wordprint.config import RunConfig
 from wordprint.corpora.options import PrepareConfig
-from wordprint.train.options import TrainConfig
 from wordprint.corpora.reader import UNTIL_END
 from wordprint.desk.plan.measure import Measured
 from wordprint.desk.plan.predict import Rate, Rates, predict, speedup
@@ -27,6 +26,7 @@ from wordprint.desk.plan.trial import run_trial
 from wordprint.errors import ConfigError, InputError, MissingExtraError, WordprintError
 from wordprint.speech.audio import write_audio
 from wordprint.stages.manifest import read_jsonl, write_jsonl
+from wordprint.train.options import TrainConfig
 
 ALIGN = Rate("align", 10.0, 60.0, 2e6, 100e6, pace="60 × real time", basis="96 utterances in 5.0 s")
 TRAIN = Rate("train", 500.0, 0.0, 0.0, 1e9, 5e5, workers_help=False, pace="4 steps/s", basis="20 of 2000 steps")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from evaluate.tones import Bands
-from wordprint.evaluate.options import EvaluateConfig
 from wordprint.errors import ConfigError, DatasetError, DiskFullError, InputError, LeakError, ModelError, OutputConflictError
 from wordprint.evaluate import few_shot
 from wordprint.evaluate.data import seen_in_training
+from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stage import evaluate
 from wordprint.stages.manifest import digest_file, read_jsonl
 from wordprint.words.tokens import load_tokens

@@ -8,16 +8,16 @@ import pytest
 from browser import chromium, heard_s, ink, opened, page_data, titles  # noqa: F401 (chromium is a fixture)
 from toy_model import write_model
 from train.conftest import write_alignments
-from wordprint.evaluate.options import OutliersConfig
-from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, DatasetError
 from wordprint.evaluate import outliers as stage
 from wordprint.evaluate.centres import Centres, sum_by_word, usual_pronunciations
+from wordprint.evaluate.options import OutliersConfig
 from wordprint.evaluate.outliers import outliers
 from wordprint.records import Alignment, Interval
 from wordprint.speech.textgrid import read_textgrid, write_textgrid
 from wordprint.stages.manifest import read_jsonl
 from wordprint.words.dataset import WordDataset
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import words
 
 VOCABULARY = ("aei", "aeo", "aeu", "aio", "aiu", "eio", "eiu", "iou")

@@ -11,14 +11,13 @@ import pytest
 import torch
 
 from toy_model import RATE
-from wordprint.export.options import ExportConfig
-from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError, ParityError
 from wordprint.export import calibrate as calibration
 from wordprint.export import stage as export_module
 from wordprint.export.calibrate import calibrate
 from wordprint.export.card import bill_of_materials
 from wordprint.export.graph import compact_fourier, to_onnx, write_onnx
+from wordprint.export.options import ExportConfig
 from wordprint.export.stage import export
 from wordprint.model import CheckpointEmbedder, Model, load_embedder
 from wordprint.speech.audio import to_float32, write_audio
@@ -26,6 +25,7 @@ from wordprint.stages.progress import SILENT
 from wordprint.train.checkpoint import save_checkpoint, write_names
 from wordprint.train.network import Embedder, NetworkConfig
 from wordprint.words.dataset import WordDataset
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import words
 
 CONFIG = ExportConfig(name="tones", licence="CC BY 4.0")

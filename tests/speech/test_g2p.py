@@ -61,6 +61,13 @@ def test_falls_back_to_rules_without_espeak(monkeypatch: pytest.MonkeyPatch) -> 
         load_g2p("espeak")
 
 
+def test_falls_back_to_rules_where_espeak_has_no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pytest.importorskip("espeakng_loader"), "get_data_path", lambda: str(tmp_path))
+    assert load_g2p("auto").name == "rules"
+    with pytest.raises(MissingExtraError, match=f"can't start with the data in {tmp_path}"):
+        load_g2p("espeak")
+
+
 def test_long_installation_paths_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     loader = pytest.importorskip("espeakng_loader")
     deep = tmp_path / ("d" * 100) / ("e" * 100)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from toy_model import RATE, padded, word
-from wordprint.spot.options import SpotConfig
 from wordprint.errors import EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.speech.audio import write_audio
 from wordprint.spot.enroll import Enrollment, centred, enroll
+from wordprint.spot.options import SpotConfig
 from wordprint.spot.trim import Speech, find_speech
 
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toy_model import RATE, padded, stream_of, word
-from wordprint.spot.options import SpotConfig
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.speech.audio import read_audio, stream_audio, to_int16, write_audio
 from wordprint.spot.decide import Decider
 from wordprint.spot.enroll import Enrollment, enroll
+from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter, spot
 
 STREAM = stream_of(("red", 1.0), ("green", 2.6), ("blue", 4.5), ("red", 6.3), seconds=7.5)

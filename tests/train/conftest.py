@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.train.options import TrainConfig
-from wordprint.words.options import WordsConfig
 from wordprint.records import Alignment, Interval
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.speech.textgrid import write_textgrid
 from wordprint.stages.manifest import write_jsonl
+from wordprint.train.options import TrainConfig
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import words
 
 TONES_HZ = {"a": 300.0, "e": 600.0, "i": 1200.0, "o": 2400.0, "u": 4800.0}

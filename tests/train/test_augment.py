@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.train.options import TrainConfig
 from wordprint.errors import InputError
 from wordprint.speech.audio import write_audio
 from wordprint.train import augment
 from wordprint.train.augment import Filters, Noises, Sounds
+from wordprint.train.options import TrainConfig
 
 RATE = 16_000
 

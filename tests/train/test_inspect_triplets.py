@@ -14,12 +14,12 @@ import soundfile
 import torch
 
 from browser import chromium, heard_s, ink, opened, page_data, titles  # noqa: F401 (chromium is a fixture)
-from wordprint.train.options import InspectTripletsConfig
 from wordprint.errors import ConfigError, DatasetError, InputError
 from wordprint.speech.audio import to_int16
 from wordprint.train.augment import Sounds, mask_features
 from wordprint.train.data import TrainingWords
 from wordprint.train.inspect import inspect_triplets, mine, read_trained
+from wordprint.train.options import InspectTripletsConfig
 from wordprint.train.stage import train
 from wordprint.words.dataset import WordDataset
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from wordprint.train.options import TrainConfig
 from wordprint.errors import ConfigError
 from wordprint.train.losses import LOSSES, TripletLoss, make_distance, make_loss, make_miner
+from wordprint.train.options import TrainConfig
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
 

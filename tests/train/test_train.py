@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.train.options import TrainConfig
 from wordprint.errors import ConfigError, DatasetError, LeakError, WordprintError
 from wordprint.stages.manifest import read_jsonl
 from wordprint.train import loop as fitting
 from wordprint.train.checkpoint import load_checkpoint
+from wordprint.train.options import TrainConfig
 from wordprint.train.stage import train
 
 from .conftest import build_words

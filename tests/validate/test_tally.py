@@ -10,10 +10,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordprint.validate.options import ValidateConfig
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl, write_jsonl
 from wordprint.validate import stage as stage
+from wordprint.validate.options import ValidateConfig
 from wordprint.validate.report import _distribution
 from wordprint.validate.stage import validate
 from wordprint.validate.tally import Pairs

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from wordprint.validate.options import ValidateConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl, read_utterances, write_jsonl
 from wordprint.validate.findings import REASONS
+from wordprint.validate.options import ValidateConfig
 from wordprint.validate.stage import validate
 
 SECONDS = 2.0

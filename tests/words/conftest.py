@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wordprint.words.options import WordsConfig
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.words.dataset import WordDataset
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import words
 
 Word = tuple[str, float, float]

@@ -13,12 +13,12 @@ import soundfile
 from browser import chromium, heard_s, ink, opened, page_data, titles  # noqa: F401 (chromium is a fixture)
 from train.conftest import PHONE_S, build_words
 from wordprint.cli import main
-from wordprint.words.options import InspectWordsConfig, WordsConfig
 from wordprint.errors import ConfigError, InputError
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.words.convert import from_folders
 from wordprint.words.dataset import WordDataset
 from wordprint.words.inspect import inspect_words
+from wordprint.words.options import InspectWordsConfig, WordsConfig
 from wordprint.words.stage import words
 
 SENTENCE = [("alpha", 0.2, 0.5), ("of", 0.5, 0.6), ("beta", 0.6, 1.0), ("gamma", 1.05, 1.5), ("delta", 2.9, 3.2)]

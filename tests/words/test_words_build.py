@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.receipt import RECEIPT
 from wordprint.words import filters
 from wordprint.words.cut import excluded_words
 from wordprint.words.dataset import WordDataset
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import words
 
 ALL = WordsConfig(

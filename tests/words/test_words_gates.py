@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from wordprint.words.options import WordsConfig
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.stages.receipt import RECEIPT
 from wordprint.words.dataset import WordDataset
+from wordprint.words.options import WordsConfig
 from wordprint.words.stage import words
 
 from .conftest import Corpus, write_textgrid

@@ -23,10 +23,10 @@ from wordprint.records import Interval, Utterance
 from wordprint.speech.textgrid import read_textgrid
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import StageRun, open_stage
-from wordprint.stages.receipt import RECEIPT, Receipt, read_receipt
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_json, write_jsonl, write_text
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import RECEIPT, Receipt, read_receipt
 
 SCHEMA = "wordprint.comparison/2"
 COMPARISON, DIFFERENCES, REPORT = "comparison.json", "differences.jsonl", "report.html"

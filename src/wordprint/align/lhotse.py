@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.align.options import AlignConfig
 from wordprint.align.quality import mean_goodness
 from wordprint.align.textgrids import clip, restore_unknown
-from wordprint.align.options import AlignConfig
 from wordprint.errors import AlignmentError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.textgrid import SILENCES

@@ -62,11 +62,3 @@ class AlignConfig:
         if self.mfa_train and self.mfa_acoustic:
             raise ConfigError("mfa_train and mfa_acoustic are both set", expected="one of them")
         split_command(self.mfa_command)
-
-
-@dataclass(frozen=True)
-class CalibrateConfig:
-    """Find the goodness that right words seldom fall below."""
-
-    calibration_minutes: float = 20.0
-    """Speech that --calibrate aligns again, four times, with wrong transcripts (a sample chosen by hash)."""

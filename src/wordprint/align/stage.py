@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from wordprint.align.base import Aligner, CorpusAligner, load_aligner, load_single
-from wordprint.align.rows import aligned, dropped, folder_name, require_length
 from wordprint.align.options import AlignConfig
+from wordprint.align.rows import aligned, dropped, folder_name, require_length
 from wordprint.errors import AlignmentError, AudioError, DatasetError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import SAMPLE_RATE, read_audio
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import StageRun, open_stage
-from wordprint.stages.receipt import Receipt
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import ALIGNMENTS, UTTERANCES, read_utterances, resolve, write_jsonl
 from wordprint.stages.progress import Progress
+from wordprint.stages.receipt import Receipt
 
 _SHARD_SIZE = 8  # utterances: a second or two of work, the most that a kill loses and that workers wait for each other
 _NAMED_OOV = 100

@@ -15,6 +15,7 @@ from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import Problem
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
+from wordprint.stages.parts import find_part
 
 Reader = Callable[[Path, PrepareConfig], Iterator[Utterance | Problem]]
 
@@ -82,20 +83,8 @@ def find_kind(path: Path) -> str:
 
 def load_reader(kind: str) -> Reader:
     """The function that reads corpora of this kind; raises ConfigError where one's own can't be imported."""
-    if kind in KINDS:
-        reader: Reader = _module(kind).prepare
-        return reader
-    module, _, function = kind.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"corpus '{kind}' can't be loaded ({error})",
-            expected="package.module:function",
-            remedy="a module in the current folder is found with PYTHONPATH=.",
-        ) from error
-    own: Reader = found
-    return own
+    reader: Reader = find_part({known: f"wordprint.corpora.{known}:prepare" for known in KINDS}, kind, "corpus reader")
+    return reader
 
 
 def require_folder(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -143,8 +143,9 @@ def _utterances(
     stage: StageRun, corpora: Sequence[Source], config: PrepareConfig, workers: int | Cluster, tallies: dict[str, _Tally]
 ) -> Iterator[Utterance]:
     """Utterances whose recordings have a readable header; the others are dropped on the way."""
-    found = _Guarded(_found(corpora, config))
-    for record in stage.map_shards("probe", found, probe, shard_size=SHARD_SIZE, workers=workers, unit="recordings"):
+    for record in stage.map_shards(
+        "probe", _found(corpora, config), probe, shard_size=SHARD_SIZE, workers=workers, unit="recordings"
+    ):
         tallies[record["corpus"]].items += 1
         if "problem" in record:
             stage.drop(**record["problem"])
@@ -152,8 +153,6 @@ def _utterances(
             tally.first_problem = tally.first_problem or record["problem"]
         else:
             yield Utterance.from_json(record["utterance"])
-    if found.error:
-        raise found.error
 
 
 def _found(corpora: Sequence[Source], config: PrepareConfig) -> Iterator[tuple[str, Utterance | Problem]]:
@@ -235,17 +234,3 @@ def _require_usable(corpora: Sequence[Source], tallies: dict[str, _Tally]) -> No
         count = tallies[corpus.name].items
         seen = f"none of the {count} items of {corpus.path} can be used{example}"
         raise InputError(seen, remedy=f"check that it is the right folder, and a corpus of kind '{corpus.kind}'")
-
-
-class _Guarded:
-    """Iterates until the end or the first error, and keeps the error: joblib draws from it in a thread where it would be lost."""
-
-    def __init__(self, items: Iterable[tuple[str, Utterance | Problem]]) -> None:
-        self.items = items
-        self.error: Exception | None = None
-
-    def __iter__(self) -> Iterator[tuple[str, Utterance | Problem]]:
-        try:
-            yield from self.items
-        except Exception as error:
-            self.error = error

@@ -1,4 +1,4 @@
-"""Speech from text with espeak-ng: a sound of a given voice and the true time of each word.
+"""espeak-ng: speech from text, of a given voice and with the true time of each word, and the phones of a word.
 
 The library comes with the package `espeakng-loader` and is called through its C interface (espeak-ng/speak_lib.h). It is
 GPL-licensed: an optional extra, loaded at run time, no part of wordprint.
@@ -10,6 +10,7 @@ import ctypes
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import InputError, require_extra
+from wordprint.errors import InputError, MissingExtraError, require_extra
 from wordprint.records import Interval
 from wordprint.speech.audio import SAMPLE_RATE, resample, to_float32
 
@@ -34,7 +35,10 @@ _EXCLUDED = """
     Reed adam benjamin caleb david edward2 klatt6 mike2
 """
 
-_SYNCHRONOUS, _PHONEME_EVENTS, _DONT_EXIT, _UTF8 = 2, 0x0001, 0x8000, 1
+_RETRIEVAL, _SYNCHRONOUS, _PHONEME_EVENTS, _UTF8 = 1, 2, 0x0001, 1
+_DONT_EXIT = 0x8000  # else the library ends the process when it does not find its data
+_IPA_PHONEMES = 0x02 | ord("_") << 8  # IPA, phonemes separated by "_"
+_LONGEST_PATH = 130  # bytes; espeak-ng cuts the paths of its files after 160
 _RATE, _PITCH = 1, 3
 _END_OF_LIST, _WORD, _PHONEME = 0, 1, 7
 _PAUSE, _LINKING_R = "_", "r-"
@@ -83,34 +87,70 @@ class _Mark:
     symbol: str | None
 
 
+class _Espeak:
+    """A private copy of the library, which nothing else in the process can hold or disturb; `remove` deletes it."""
+
+    def __init__(self, purpose: str) -> None:
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise require_extra("espeakng-loader", "synthetic", purpose) from error
+        folder = tempfile.mkdtemp(prefix="wordprint-espeak-")
+        self.remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._library = str(shutil.copy(espeakng_loader.get_library_path(), folder))
+        self.data = Path(espeakng_loader.get_data_path()).resolve()
+        if len(os.fsencode(self.data)) > _LONGEST_PATH:
+            link = Path(folder, self.data.name)
+            link.symlink_to(self.data)
+            self.data = link
+
+    def start(self, output: int, options: int = 0) -> tuple[ctypes.CDLL, int]:
+        """The library, loaded and initialised, and its sample rate (Hz); raises MissingExtraError where its data is damaged."""
+        library = ctypes.CDLL(self._library)
+        rate = library.espeak_Initialize(output, 500, os.fsencode(self.data), options | _DONT_EXIT)
+        if rate <= 0:
+            _unload(library)
+            raise MissingExtraError(f"espeak-ng can't start with the data in {self.data}", remedy="reinstall espeakng-loader")
+        return library, rate
+
+
+class IpaSpeller:
+    """The phones of a word, as the voice `en-us` says it."""
+
+    def __init__(self) -> None:
+        self._espeak = _Espeak("guessing pronunciations with espeak-ng")
+        self._library, _ = self._espeak.start(_RETRIEVAL)
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        self._library.espeak_SetVoiceByName(b"en-us")
+
+    def __call__(self, word: str) -> str:
+        """IPA with `_` between phonemes; empty for what isn't spoken."""
+        text = ctypes.c_char_p(word.encode())
+        ipa = []
+        while text.value is not None:  # one clause at a time; the library moves the pointer on
+            ipa.append((self._library.espeak_TextToPhonemes(ctypes.byref(text), _UTF8, _IPA_PHONEMES) or b"").decode())
+        return "_".join(ipa)
+
+
 class Synthesiser:
     """espeak-ng in this process; use it as a context manager, from one thread.
 
     Its pitch flutter, echo and filters run on from one utterance to the next and can't be reset, so the library is loaded
-    anew (0.5 ms) for each: the same text and voice always give the same samples. A private copy of it is loaded, which
-    nothing else in the process can hold or disturb.
+    anew (0.5 ms) for each: the same text and voice always give the same samples.
     """
 
     def __init__(self) -> None:
-        try:
-            import espeakng_loader
-        except ImportError as error:
-            raise require_extra("espeakng-loader", "synthetic", "synthetic speech") from error
-        self._folder = tempfile.TemporaryDirectory(prefix="wordprint-espeak-")
-        library, data = Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
-        self._library = str(shutil.copy(library, self._folder.name))
-        self._data = Path(self._folder.name) / "espeak-ng-data"
-        self._data.symlink_to(data.resolve())  # espeak-ng cuts paths after 160 characters
+        self._espeak = _Espeak("synthetic speech")
 
     def __enter__(self) -> Synthesiser:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._folder.cleanup()
+        self._espeak.remove()
 
     def variants(self) -> list[str]:
         """Voice variants that sound like people, by name."""
-        return sorted(set(os.listdir(self._data / "voices" / "!v")) - set(_EXCLUDED.split()))
+        return sorted(set(os.listdir(self._espeak.data / "voices" / "!v")) - set(_EXCLUDED.split()))
 
     def synthesise(self, text: str, voice: Voice) -> tuple[NDArray[np.float32], tuple[Interval, ...]]:
         """Samples (N,) at SAMPLE_RATE and the interval of each word of `text`; there is no silence before or after.
@@ -152,15 +192,11 @@ class Synthesiser:
                 index += 1
 
         callback, data = _Callback(collect_or_stop), text.encode()
-        library = ctypes.CDLL(self._library)
+        library, rate = self._espeak.start(_SYNCHRONOUS, _PHONEME_EVENTS)
         try:
-            flags = _PHONEME_EVENTS | _DONT_EXIT
-            rate = library.espeak_Initialize(_SYNCHRONOUS, 500, os.fsencode(self._data), flags)
-            if rate <= 0:
-                raise InputError(f"espeak-ng can't start with the data in {self._data}", remedy="reinstall espeakng-loader")
             library.espeak_ng_SetRandSeed(ctypes.c_long(1))
             library.espeak_SetSynthCallback(callback)
-            variant = self._data / "voices" / "!v" / voice.variant  # an unknown one would be passed over in silence
+            variant = self._espeak.data / "voices" / "!v" / voice.variant  # an unknown one would be passed over in silence
             if library.espeak_SetVoiceByName(voice.name.encode()) != 0 or not variant.is_file():
                 raise InputError(f"espeak-ng has no voice '{voice.name}'", expected="one of Synthesiser.variants() and ACCENTS")
             library.espeak_SetParameter(_RATE, voice.words_per_minute, 0)

@@ -5,17 +5,12 @@ Its quality hardly matters when few words are OOV; losing an utterance to one do
 
 from __future__ import annotations
 
-import ctypes
-import os
 import re
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
-from wordprint.errors import MissingExtraError, require_extra
+from wordprint.errors import MissingExtraError
+from wordprint.speech.espeak import IpaSpeller
 from wordprint.speech.lexicon import Pronunciation
 
 
@@ -57,43 +52,17 @@ p P, b B, t T, d D, k K, ɡ G, g G, f F, v V, θ TH, ð DH, s S, z Z, ʃ SH, ʒ 
 ʌ AH, ə AH, ɐ AH, ɚ ER, ɜː ER, ɜ ER, aɪ AY, aʊ AW, ɔɪ OY, iə IY AH, ɪə IH R, aɪə AY AH, aɪɚ AY ER, ʊɹ UH R
 """)
 
-_IPA_PHONEMES = 0x02 | ord("_") << 8  # espeak_TextToPhonemes: IPA, phonemes separated by "_"
-_UTF8 = 1
-_RETRIEVAL = 1  # hand audio to a callback instead of a sound card; none is made here
-_LONGEST_PATH = 130  # espeak-ng cuts the paths of its files after 160 characters
-_DONT_EXIT = 0x8000  # else the library ends the process when it does not find its data
-
 
 class EspeakG2P:
-    """espeak-ng, called as the library inside the espeakng-loader wheel."""
+    """What espeak-ng would say."""
 
     name = "espeak-ng"
 
     def __init__(self) -> None:
-        try:
-            import espeakng_loader
-        except ImportError as error:
-            raise require_extra("espeakng-loader", "synthetic", "guessing pronunciations with espeak-ng") from error
-        self._rules = RuleG2P()
-        data = Path(espeakng_loader.get_data_path()).resolve()
-        if len(os.fsencode(data)) > _LONGEST_PATH:
-            folder = tempfile.mkdtemp(prefix="wordprint-g2p-")
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            link = Path(folder, data.name)
-            link.symlink_to(data)
-            data = link
-        self._library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
-        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        if self._library.espeak_Initialize(_RETRIEVAL, 0, os.fsencode(data), _DONT_EXIT) < 0:
-            raise require_extra("espeakng-loader", "synthetic", "guessing pronunciations with espeak-ng")
+        self._rules, self._ipa = RuleG2P(), IpaSpeller()
 
     def __call__(self, word: str) -> Pronunciation:
-        self._library.espeak_SetVoiceByName(b"en-us")  # each time: the library is shared within the process
-        text = ctypes.c_char_p(word.encode())
-        ipa = []
-        while text.value is not None:  # one clause at a time; the library moves the pointer on
-            ipa.append((self._library.espeak_TextToPhonemes(ctypes.byref(text), _UTF8, _IPA_PHONEMES) or b"").decode())
-        return ipa_to_arpabet("_".join(ipa)) or self._rules(word)
+        return ipa_to_arpabet(self._ipa(word)) or self._rules(word)
 
 
 def ipa_to_arpabet(ipa: str) -> Pronunciation:

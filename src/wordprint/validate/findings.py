@@ -55,10 +55,6 @@ REASONS: dict[str, Reason] = {
     "one_word": Reason("warning", "Only one word", "add transcripts with other words: training contrasts words", True),
     "few_speakers": Reason("note", "Words with too few speakers", "add speakers, or let 'words' leave these words out", True),
     "oov_words": Reason("note", "Words outside the lexicon", "correct misspellings; pronunciations of the rest are guessed", True),
-    "mfa_oov_words": Reason("note", "Words outside MFA's dictionary", "add them to the lexicon, or let MFA hear noise there", True),
-    "mfa_unreadable": Reason("warning", "Not readable for MFA", "export the recording again as 16 kHz WAV", True),
-    "mfa_untranscribed": Reason("warning", "Without a transcript for MFA", "write the transcript, or remove the recording", True),
-    "mfa_failed": Reason("warning", "'mfa validate' failed", "see its log; 'align' leaves out what it fails on", True),
     "no_lexicon": Reason("note", "Lexicon not checked", "name a pronunciation dictionary with the option lexicon", True),
 }
 """By slug, in the order in which an utterance's findings are reported; the first that drops it is the one it is counted under."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from wordprint.errors import ConfigError
 from wordprint.stages.options import option, share
@@ -30,14 +29,6 @@ class ValidateConfig:
     """Report words spoken by fewer speakers."""
     lexicon: Path | None = None
     """Pronunciation dictionary to look words up in (default for English: the one that comes with pocketsphinx)."""
-    aligner: Literal["none", "mfa"] = "none"
-    """Also show what this aligner finds before it aligns: mfa runs 'mfa validate' on what is kept."""
-    mfa_command: str = option("mfa", changes_results=False)
-    """(mfa) Command that runs the Montreal Forced Aligner, such as 'conda run --no-capture-output -n aligner mfa'."""
-    mfa_time_limit_h: float = option(6.0, above=0, changes_results=False)
-    """(mfa) Stop 'mfa validate' when it takes longer."""
-    mfa_dictionary: str | None = None
-    """(mfa) MFA's dictionary by name, where no lexicon is given; without either, the one for the language."""
     drop: tuple[str, ...] = ()
     """Further reasons that drop an utterance, such as clipped_audio or unknown_characters."""
     keep: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 Writes `utterances.jsonl` (those worth aligning), `problems.jsonl` (every finding, with what to do), `words.jsonl` (word
 types with counts and speakers), `report.json` and `report.html`. Which findings drop an utterance is in
-`corpora/findings.py`; the options `drop` and `keep` move them.
+`validate/findings.py`; the options `drop` and `keep` move them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wordprint.align.mfa.check import MfaCheck
 from wordprint.errors import ConfigError, InputError, MissingExtraError
 from wordprint.records import Utterance
 from wordprint.speech.lexicon import Lexicon
@@ -72,7 +71,6 @@ def validate(
         total = sum(1 for _ in read_utterances(manifest))
         if not total:
             raise InputError(f"{manifest} holds no utterances", remedy="run 'wordprint prepare' on a corpus with transcripts")
-        check = _mfa_check(manifest, config, stage.output)
         results = stage.map_shards(
             "validate",
             read_utterances(manifest),
@@ -90,16 +88,9 @@ def validate(
                     problems.writelines(to_line(finding.to_json()) for finding in found)
                     if all(finding.severity != "drop" for finding in found):
                         kept.write(to_line(utterance.to_json()))
-            words, found = run.judge_corpus(check.findings(read_utterances(stage.output / UTTERANCES)) if check else [])
+            words, found = run.judge_corpus()
             problems.writelines(to_line(finding.to_json()) for finding in found)
         return run.finish(words)
-
-
-def _mfa_check(manifest: Path, config: ValidateConfig, output: Path) -> MfaCheck | None:
-    """What runs `mfa validate`, if that was asked for."""
-    if config.aligner != "mfa":
-        return None
-    return MfaCheck(config, {utterance.language for utterance in read_utterances(manifest)}, output)
 
 
 class _Run:
@@ -131,11 +122,11 @@ class _Run:
         self.tally.add(utterance, result, kept=not dropping)
         return findings
 
-    def judge_corpus(self, found: list[tuple[str, str]]) -> tuple[list[dict[str, Any]], list[Finding]]:
-        """The table of words, and findings about the corpus as a whole, those `found` elsewhere among them."""
+    def judge_corpus(self) -> tuple[list[dict[str, Any]], list[Finding]]:
+        """The table of words, and findings about the corpus as a whole."""
         lexicons, unchecked = _lexicons({language for language, _ in self.tally.words}, self.config.lexicon)
         words = self.tally.word_table(lexicons)
-        return words, self.problems.add([*_corpus_findings(self.tally, words, self.config, unchecked), *found])
+        return words, self.problems.add(_corpus_findings(self.tally, words, self.config, unchecked))
 
     def finish(self, words: list[dict[str, Any]]) -> Receipt:
         """Write the tables and reports, show the summary, and write the receipt."""

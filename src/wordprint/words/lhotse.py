@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
-from wordprint.align.results import TEXTGRIDS
+from wordprint.align.rows import TEXTGRIDS
 from wordprint.errors import DatasetError, WordprintError, require_extra
 from wordprint.records import Interval, Utterance
 from wordprint.speech.audio import AudioInfo, probe_audio

@@ -15,8 +15,8 @@ from wordprint.align.mfa.program import START_LIMIT_S, MfaError, mfa_version, sp
 from wordprint.align.mfa.run import LOGS, WORK, Setup
 from wordprint.align.mfa.shard import align_shards
 from wordprint.align.mfa.training import MODEL, TRAIN_LOG, trained_model
-from wordprint.align.rows import TEXTGRIDS
 from wordprint.align.options import AlignConfig
+from wordprint.align.rows import TEXTGRIDS
 from wordprint.errors import ConfigError
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import PARTS, StageRun

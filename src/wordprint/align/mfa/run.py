@@ -14,8 +14,8 @@ from wordprint.align.base import transcript_words
 from wordprint.align.mfa.corpus import Entry, Written, write_corpus
 from wordprint.align.mfa.dictionary import Pronunciations
 from wordprint.align.mfa.program import Outcome, run_mfa
-from wordprint.align.rows import require_length
 from wordprint.align.options import AlignConfig
+from wordprint.align.rows import require_length
 from wordprint.errors import AudioError
 from wordprint.records import Utterance
 from wordprint.speech.g2p import load_g2p

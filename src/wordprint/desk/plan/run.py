@@ -88,16 +88,12 @@ def _check(hours: float, workers: int, utterances: int) -> None:
 
 def _measurable(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
     """The options without what MFA can't be measured with here, and notes that say so: pocketsphinx stands in for it."""
-    notes = []
-    if config.validate.aligner != "none":
-        config = replace(config, validate=replace(config.validate, aligner="none"))
-        notes.append("What 'mfa validate' adds to validate is not planned.")
     if config.align.aligner != "mfa":
-        return config, tuple(notes)
+        return config, ()
     if why := _why_not_mfa(config.align):
         stand_in = AlignConfig(phones=config.align.phones, max_duration_s=config.align.max_duration_s)
-        return replace(config, align=stand_in), (*notes, f"align is planned with pocketsphinx, not MFA: {why}.")
-    return config, (*notes, "MFA's temporary files, which go after each shard, come on top of the disk.")
+        return replace(config, align=stand_in), (f"align is planned with pocketsphinx, not MFA: {why}.",)
+    return config, ("MFA's temporary files, which go after each shard, come on top of the disk.",)
 
 
 def _why_not_mfa(config: AlignConfig) -> str:
