@@ -29,8 +29,8 @@ from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.stages.contract import open_stage
 from wordprint.stages.manifest import read_jsonl
 from wordprint.validate.options import ValidateConfig
-from wordprint.words.cut import Rules
 from wordprint.words.options import WordsConfig
+from wordprint.words.rules import Rules
 from wordprint.words.stage import Loaded, build
 
 TYPES, SPEAKERS, WORDS, EMPTY = 50_000, 5_000, 10, 100
@@ -87,7 +87,7 @@ def _validate(folder: Path) -> None:
 def _words(folder: Path) -> None:
     manifest = folder / "validate" / "utterances.jsonl"
     with open_stage("words", folder / "words", CUT, {"alignments": manifest}) as stage:
-        build(stage, lambda: aligned(manifest), load, Rules.from_config(CUT))
+        build(stage, lambda: aligned(manifest), load, Rules.of(CUT))
 
 
 def _index(folder: Path) -> None:

@@ -14,9 +14,9 @@ from wordprint.errors import ConfigError, DatasetError, InputError, OutputConfli
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.receipt import RECEIPT
 from wordprint.words import filters
-from wordprint.words.cut import excluded_words
 from wordprint.words.dataset import WordDataset
 from wordprint.words.options import WordsConfig
+from wordprint.words.rules import excluded_words
 from wordprint.words.stage import words
 
 ALL = WordsConfig(
@@ -307,11 +307,11 @@ def test_no_utterances(corpus, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_phrase_words": 0}, "max_phrase_words is 0; expected more than 0"),
+        ({"max_phrase_words": 0}, "max_phrase_words is 0; expected at least 1"),
         ({"max_tokens": 0}, "max_tokens is 0"),
-        ({"min_duration_s": 2.0, "max_duration_s": 1.0}, "min_duration_s 2.0 is not less"),
+        ({"min_duration_s": 2.0, "max_duration_s": 1.0}, "min_duration_s is 2; expected less than max_duration_s"),
         ({"validation_words": 0.6, "test_words": 0.4}, "validation_words and test_words are 0.6 and 0.4"),
-        ({"test_speakers": -0.1}, "expected shares that leave some"),
+        ({"test_speakers": -0.1}, "test_speakers is -0.1; expected at least 0 and less than 1"),
     ],
 )
 def test_options_that_contradict_each_other(corpus_folder, tmp_path, options, message):

@@ -14,11 +14,11 @@ from wordprint.stages.manifest import atomic_path
 from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
 from wordprint.words import hub
-from wordprint.words.cut import Rules
 from wordprint.words.dataset import WordDataset, is_word_dataset
 from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER, WordFolder, safe_name, word_folder_name
 from wordprint.words.lhotse import write_lhotse
 from wordprint.words.options import WordsConfig
+from wordprint.words.rules import Rules
 from wordprint.words.stage import build, load_recording
 
 
@@ -104,12 +104,12 @@ def from_folders(
 
     Where the names of the files don't tell speakers apart, all are by the speaker 'unknown'.
     """
-    found, rules = WordFolder(folder), Rules.from_config(config)
+    found, rules = WordFolder(folder), Rules.of(config)
     with open_stage("words", output, config, {"folder": found.path}, overwrite=overwrite, progress=progress) as stage:
         if stage.receipt:
             return stage.receipt
         records = list(_records(found))
-        return build(stage, lambda: records, load_recording, rules, workers, for_training=False)
+        return build(stage, lambda: records, load_recording, rules, for_training=False)
 
 
 def _records(folder: WordFolder) -> Iterator[dict[str, Any]]:

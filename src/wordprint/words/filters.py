@@ -17,7 +17,7 @@ from wordprint.stages.drops import NAMED_PER_REASON
 from wordprint.stages.manifest import write_json
 from wordprint.stages.receipt import Receipt, config_to_json
 from wordprint.words.counts import TokenLimit, TypeCounts
-from wordprint.words.cut import Rules
+from wordprint.words.rules import Rules
 from wordprint.words.split import common_side
 from wordprint.words.store import (
     DATASET,
@@ -111,9 +111,7 @@ class _SecondPass:
 
     def __init__(self, stage: StageRun, counts: TypeCounts, limit: TokenLimit, rules: Rules) -> None:
         self.stage, self.counts, self.limit, self.rules = stage, counts, limit, rules
-        few_tokens = counts.tokens < rules.config.min_tokens
-        few_speakers = ~few_tokens & (counts.speakers < rules.config.min_speakers)
-        self.failing = {"few_tokens": few_tokens, "few_speakers": few_speakers}
+        self.failing = rules.type_reasons(counts.tokens, counts.speakers)
         n_types = len(counts.types)
         self.names: dict[int, str] = {}
         self.kept_tokens = np.zeros((len(SPLITS), n_types), np.int64)

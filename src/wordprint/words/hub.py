@@ -21,10 +21,10 @@ from wordprint.speech.audio import SAMPLE_RATE, resample, to_int16
 from wordprint.stages.contract import PARTS, open_stage
 from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
-from wordprint.words.cut import Rules
 from wordprint.words.dataset import WordDataset
 from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER
 from wordprint.words.options import WordsConfig
+from wordprint.words.rules import Rules
 from wordprint.words.stage import Loaded, build, whole
 from wordprint.words.store import arrow
 
@@ -80,7 +80,7 @@ def from_datasets(
             )
     if isinstance(dataset.features[audio], hf.Audio):
         dataset = dataset.cast_column(audio, hf.Audio(decode=False))
-    rules = Rules.from_config(config)
+    rules = Rules.of(config)
     options = _Options(config, (words, speaker, audio), str(dataset._fingerprint))
     with open_stage("words", output, options, {}, overwrite=overwrite, progress=progress) as stage:
         if stage.receipt:

@@ -24,15 +24,11 @@ class WordsConfig:
     """Drop segments shorter than this."""
     max_duration_s: float = option(3.0, above=0)
     """Drop segments longer than this."""
-    min_goodness: float | Literal["calibrated", "none"] = "calibrated"
+    min_goodness: float | Literal["auto", "none"] = "auto"
     """Drop segments aligned worse than this (mean log likelihood per frame; of a phrase, its worst word's): a number, none, or the
-    threshold that 'align --calibrate' found, which loses 1 % of right words (calibrated; none where it was not run)."""
+    first percentile of the corpus, which loses one word in a hundred (auto; none where the aligner gives no goodness)."""
     min_utterance_goodness: float | None = None
-    """Drop all segments of an utterance aligned worse than this on the whole; the report of 'align --calibrate' suggests one."""
-    second_alignments: Path | None = None
-    """Another set of alignments of these utterances, for --require-agreement: a folder that 'align' wrote, or one of TextGrids."""
-    require_agreement: float | None = option(None, at_least=0)
-    """Keep only segments whose words begin and end within this many milliseconds of where the second alignments have them."""
+    """Drop all segments of an utterance aligned worse than this on the whole."""
     drop: tuple[Path, ...] = ()
     """JSONL files of segments to drop: utterance_id, start_sample and end_sample as in the dataset, or utterance_id alone for
     all of an utterance."""

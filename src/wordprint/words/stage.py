@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +22,16 @@ from numpy.typing import NDArray
 from wordprint.errors import DatasetError, InputError, WordprintError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_int16
-from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import StageRun, open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.drops import NAMED_PER_REASON
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve
-from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
 from wordprint.words.counts import hash64, mix
-from wordprint.words.cut import LISTED, Rules, Segment, cut
+from wordprint.words.cut import Segment, cut
+from wordprint.words.drop_list import DropList
 from wordprint.words.filters import candidates_path, drop_table, write_segments
-from wordprint.words.gates import gate_inputs, marks_of, with_gates
-from wordprint.words.listed import Listed
 from wordprint.words.options import WordsConfig
+from wordprint.words.rules import LISTED, Rules
 from wordprint.words.store import arrow, audio_batches, audio_name, audio_schema, candidate_schema, write_table
 
 Loaded = tuple[NDArray[np.int16], Alignment]
@@ -43,15 +41,7 @@ Load = Callable[[dict[str, Any]], Loaded]
 _NEEDED = ("utterance_id", "speaker", "audio", "start_s", "end_s", "transcript", "textgrid")
 
 
-def words(
-    alignments: str | Path,
-    output: str | Path,
-    config: WordsConfig = WordsConfig(),
-    *,
-    workers: int | Cluster = 1,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Receipt:
+def words(alignments: str | Path, output: str | Path, config: WordsConfig = WordsConfig(), **how: Unpack[HowToRun]) -> Receipt:
     """Cut the utterances of `align` into word and phrase segments and write them as a word dataset.
 
     `alignments` is the folder that `align` wrote (or its alignments.jsonl). The receipt counts segments: `in` are all
@@ -61,14 +51,17 @@ def words(
     inputs = {"alignments": manifest, **{f"exclude_words_from {path}": path for path in config.exclude_words_from}}
     if (manifest.parent / "textgrids").is_dir():
         inputs["textgrids"] = manifest.parent / "textgrids"
-    rules = Rules.from_config(config)
-    inputs |= gate_inputs(manifest.parent, config)
-    with open_stage("words", output, config, inputs, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
-        listed = Listed.read(config.drop)
+    inputs |= {f"drop {path}": path for path in config.drop}
+
+    def work(stage: StageRun) -> Receipt:
+        rules = Rules.of(config, aligned_records(manifest))
+        if config.min_goodness == "auto" and rules.min_goodness is not None:
+            stage.progress.say(f"min_goodness: {rules.min_goodness} (first percentile)")
+        listed = DropList.read(config.drop)
         records, load = partial(listed.mark, partial(aligned_records, manifest)), partial(load_aligned, manifest.parent)
-        return build(stage, records, load, with_gates(stage, rules, manifest.parent), workers, listed=listed)
+        return build(stage, records, load, rules, listed=listed)
+
+    return run_stage("words", work, output, config, inputs, **how)
 
 
 def build(
@@ -76,10 +69,9 @@ def build(
     records: Callable[[], Iterable[dict[str, Any]]],
     load: Load,
     rules: Rules,
-    workers: int | Cluster = 1,
     *,
     for_training: bool = True,
-    listed: Listed | None = None,
+    listed: DropList | None = None,
 ) -> Receipt:
     """Both passes over `records` (called twice: to find the shards, to read them); `load` is sent to the workers.
 
@@ -91,7 +83,7 @@ def build(
     items = enumerate(_groups(records(), sizes))
     work = partial(_cut_shards, output=stage.output, load=load, rules=rules)
     shards = []
-    for shard in stage.map_shards("words", items, work, shard_size=1, workers=workers, total=len(sizes), unit="shards"):
+    for shard in stage.map_shards("words", items, work, shard_size=1, total=len(sizes), unit="shards"):
         for drop in shard.pop("unusable"):
             stage.drop(drop["item"], drop["reason"], drop["detail"])
         for reason, names in shard.pop("examples").items():
@@ -208,9 +200,10 @@ class _Shard:
             except WordprintError as error:
                 self.unusable.append({"item": record["utterance_id"], "reason": error.reason, "detail": str(error)})
                 continue
-            marks = marks_of(record, alignment, self.rules)
-            result = cut(alignment, record["speaker"], len(samples), self.rules, marks)
-            self.listed += result.dropped[LISTED] if marks.listed else 0
+            spans = frozenset((start, end) for start, end in record.get("listed") or ())
+            reason = self.rules.utterance_reason(record)
+            result = cut(alignment, record["speaker"], len(samples), self.rules, reason=reason, listed=spans)
+            self.listed += result.dropped[LISTED] if spans else 0
             self.dropped.update(result.dropped)
             for reason, names in result.examples.items():
                 named = self.examples.setdefault(reason, [])

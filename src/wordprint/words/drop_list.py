@@ -15,7 +15,7 @@ Span = tuple[int, int]
 _EXPECTED = '{"utterance_id": …, "start_sample": …, "end_sample": …}, or {"utterance_id": …} for all of an utterance'
 
 
-class Listed:
+class DropList:
     """What the lists name, by utterance; in memory are the lists alone."""
 
     def __init__(self, spans: dict[str, set[Span] | None]) -> None:
@@ -24,7 +24,7 @@ class Listed:
         self._unknown = set(spans)
 
     @classmethod
-    def read(cls, paths: Iterable[Path]) -> Listed:
+    def read(cls, paths: Iterable[Path]) -> DropList:
         """Raises InputError that names the line which is no segment."""
         spans: dict[str, set[Span] | None] = {}
         for path in paths:
