@@ -209,11 +209,11 @@ def test_a_missing_program_or_model_is_told_with_what_brings_it(home: Path, tmp_
         assert not (tmp_path / "out").exists()
     for change, message in (
         ({"mfa_acoustic": "gone.zip"}, "gone.zip does not exist"),
-        ({"mfa_train": True, "mfa_acoustic": "x"}, "both mfa_train and mfa_acoustic"),
-        ({"mfa_dictionary": "x"}, "both lexicon and mfa_dictionary"),
+        ({"mfa_train": True, "mfa_acoustic": "x"}, "mfa_train and mfa_acoustic are both set"),
+        ({"mfa_dictionary": "x"}, "lexicon and mfa_dictionary are both set"),
         ({"mfa_command": "'"}, "mfa_command is"),
         ({"mfa_command": ""}, "mfa_command is empty"),
-        ({"mfa_shard_hours": 0.0}, "expected a number above 0"),
+        ({"mfa_shard_hours": 0.0}, "mfa_shard_hours is 0; expected more than 0"),
         ({"textgrids": tmp_path}, "leave textgrids out"),
     ):
         with pytest.raises((ConfigError, InputError), match=message):

@@ -219,7 +219,8 @@ def test_temporary_files_go_with_each_utterance(corpus: list[Speech], tmp_path: 
     align(own, corpus[0])
     with pytest.raises(AlignmentError):
         own.align(corpus[0].utterance, corpus[0].samples[:SAMPLE_RATE])
-    assert list(tmp_path.iterdir()) == []
+    # espeak's library, for guessed pronunciations, stays as long as the process
+    assert [path for path in tmp_path.iterdir() if not path.name.startswith("wordprint-espeak-")] == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")

@@ -159,10 +159,10 @@ def test_an_aligner_of_ones_own(manifest: Path, corpus: list[Speech], tmp_path: 
         (AlignConfig(aligner="no_such_package:Aligner"), "can't be imported"),
         (AlignConfig(aligner="wordprint.align.base:Missing"), "can't be imported"),
         (AlignConfig(aligner="os:path"), "'os:path' is a module"),
-        (AlignConfig(max_duration_s=3600.0), "expected at most 1200"),
+        (AlignConfig(max_duration_s=3600.0), "expected more than 0 and at most 1200"),
         (AlignConfig(aligner="textgrid"), "--textgrids FOLDER"),
-        (AlignConfig(textgrids=Path("somewhere")), "add --aligner textgrid"),
-        (AlignConfig(aligner="textgrid", textgrids=Path("a"), lexicon=Path("b")), "leave lexicon out"),
+        (AlignConfig(textgrids=Path("somewhere")), "expected aligner textgrid; leave textgrids out"),
+        (AlignConfig(aligner="textgrid", textgrids=Path(), lexicon=Path("b")), "leave lexicon out"),
     ],
 )
 def test_options_that_cannot_work_are_told_before_any_work(

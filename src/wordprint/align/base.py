@@ -25,8 +25,8 @@ from wordprint.align.options import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError
 from wordprint.records import Alignment, Utterance
 from wordprint.speech.text import normalise, unknown_characters
-from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import StageRun
+from wordprint.stages.options import check
 from wordprint.stages.parts import find_part
 
 ALIGNERS = {
@@ -36,10 +36,6 @@ ALIGNERS = {
     "mfa": "wordprint.align.mfa.aligner:MfaAligner",
 }
 """Aligners by name; a module is loaded when its aligner is asked for."""
-
-
-MAX_DURATION_S = 1200.0
-"""pocketsphinx counts states in 16 bits; that is enough for half an hour of speech."""
 
 
 class Aligner(Protocol):
@@ -67,7 +63,7 @@ class CorpusAligner(Protocol):
     def inputs(self) -> dict[str, Path]:
         """Files and folders, by option, that results depend on besides lexicon and TextGrids."""
 
-    def align_corpus(self, stage: StageRun, manifest: Path, workers: int | Cluster) -> Iterator[dict[str, Any]]:
+    def align_corpus(self, stage: StageRun, manifest: Path) -> Iterator[dict[str, Any]]:
         """For each utterance in the manifest's order what `rows.aligned` or `rows.dropped` returns.
 
         It finds by itself what is wrong with the program or the models that it needs, before it writes anything, and
@@ -77,7 +73,7 @@ class CorpusAligner(Protocol):
 
 def load_aligner(config: AlignConfig) -> Aligner | CorpusAligner:
     """The aligner that `config` names; raises ConfigError for an unknown name or options that contradict each other."""
-    _check_options(config)
+    check(config)
     make: Callable[[AlignConfig], Aligner | CorpusAligner] = find_part(ALIGNERS, config.aligner, "aligner")
     return make(config)
 
@@ -103,18 +99,3 @@ def transcript_words(utterance: Utterance) -> list[str]:
     if not words:
         raise AlignmentError("the transcript has no words", reason="empty_transcript")
     return words
-
-
-def _check_options(config: AlignConfig) -> None:
-    if config.max_duration_s > MAX_DURATION_S:
-        raise ConfigError(f"max_duration_s is {config.max_duration_s:g}", expected=f"at most {MAX_DURATION_S:g}")
-    if config.aligner == "textgrid" and config.textgrids is None:
-        raise ConfigError("aligner 'textgrid' has no folder", remedy="name the folder of TextGrids with --textgrids FOLDER")
-    if config.aligner == "pocketsphinx" and config.textgrids is not None:
-        raise ConfigError("textgrids is set but aligner is 'pocketsphinx'", remedy="add --aligner textgrid, or leave textgrids out")
-    if config.aligner == "lhotse" and (config.lexicon or config.textgrids):
-        raise ConfigError("lexicon or textgrids is set but aligner is 'lhotse', which needs neither", remedy="leave them out")
-    if config.aligner == "mfa" and config.textgrids is not None:
-        raise ConfigError("textgrids is set but aligner is 'mfa', which makes them", remedy="leave textgrids out")
-    if config.aligner == "textgrid" and config.lexicon is not None:
-        raise ConfigError("lexicon is set but aligner is 'textgrid', which needs none", remedy="leave lexicon out")

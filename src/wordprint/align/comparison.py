@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from wordprint.align.comparison_report import render_report
 from wordprint.align.differences import LIMITS_MS, summarise
@@ -21,11 +21,9 @@ from wordprint.align.textgrids import clip, restore_unknown
 from wordprint.errors import DatasetError, InputError
 from wordprint.records import Interval, Utterance
 from wordprint.speech.textgrid import read_textgrid
-from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import StageRun, open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_json, write_jsonl, write_text
-from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import RECEIPT, Receipt, read_receipt
 
 SCHEMA = "wordprint.comparison/2"
@@ -41,14 +39,7 @@ class _Options:
     """None: what is compared are the inputs."""
 
 
-def compare_alignments(
-    alignments: str | Path,
-    other: str | Path,
-    *,
-    workers: int | Cluster = 1,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Receipt:
+def compare_alignments(alignments: str | Path, other: str | Path, **how: Unpack[HowToRun]) -> Receipt:
     """Compare the words of `alignments`, a folder that `align` wrote, with those of `other`: such a folder, or one of TextGrids.
 
     Writes `ALIGNMENTS/compare-NAME/`, NAME being that of the folder `other`. Utterances that only one of them has are dropped
@@ -60,15 +51,13 @@ def compare_alignments(
         raise InputError(f"{other} is compared with itself", expected="another set of alignments of the same utterances")
     output = folder / f"compare-{Path(other).resolve().name}"
     inputs = {"alignments": manifest, "textgrids": folder / TEXTGRIDS, "other": second}
-    with open_stage("compare", output, _Options(), inputs, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+
+    def work(stage: StageRun) -> Receipt:
         results = stage.map_shards(
             "compare",
             read_jsonl(manifest),
             partial(compare_shard, folder=folder, second=second, digest=stage.inputs["other"]),
             shard_size=_SHARD_SIZE,
-            workers=workers,
             total=sum(1 for _ in read_jsonl(manifest)),
             unit="utterances",
         )
@@ -90,6 +79,8 @@ def compare_alignments(
             stage.progress.say(line)
         details = {"all": report["all"], "words": report["words"]}
         return stage.finish(kept + sum(left_out.values()), kept, [COMPARISON, DIFFERENCES, REPORT], details)
+
+    return run_stage("compare", work, output, _Options(), inputs, **how)
 
 
 def compare_shard(records: Sequence[dict[str, Any]], folder: Path, second: Path, digest: str) -> list[dict[str, Any]]:

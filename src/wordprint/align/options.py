@@ -28,7 +28,7 @@ class AlignConfig:
     phones: bool = True
     """Also align phones."""
     max_duration_s: float = option(120.0, above=0, at_most=1200)
-    """Drop utterances longer than this (memory grows with length)."""
+    """Drop utterances longer than this (memory grows with length, and pocketsphinx counts states in 16 bits)."""
     mfa_command: str = option("mfa", changes_results=False, used_by=_MFA)
     """(mfa) Command that runs the Montreal Forced Aligner, such as 'conda run --no-capture-output -n aligner mfa'."""
     mfa_time_limit_h: float = option(6.0, above=0, changes_results=False, used_by=_MFA)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -16,26 +16,16 @@ from wordprint.align.rows import aligned, dropped, folder_name, require_length
 from wordprint.errors import AlignmentError, AudioError, DatasetError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import SAMPLE_RATE, read_audio
-from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import StageRun, open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import ALIGNMENTS, UTTERANCES, read_utterances, resolve, write_jsonl
-from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
 
 _SHARD_SIZE = 8  # utterances: a second or two of work, the most that a kill loses and that workers wait for each other
 _NAMED_OOV = 100
 
 
-def align(
-    utterances: str | Path,
-    output: str | Path,
-    config: AlignConfig = AlignConfig(),
-    *,
-    workers: int | Cluster = 1,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Receipt:
+def align(utterances: str | Path, output: str | Path, config: AlignConfig = AlignConfig(), **how: Unpack[HowToRun]) -> Receipt:
     """Align every utterance of a manifest; `utterances` is the folder of `prepare` or `validate`, or the file itself.
 
     Writes `textgrids/SPEAKER/UTTERANCE_ID.TextGrid` and `alignments.jsonl`: each utterance that was aligned with its
@@ -49,14 +39,10 @@ def align(
     inputs = {"utterances": manifest, "textgrids": config.textgrids, "lexicon": config.lexicon}
     present = {name: path for name, path in inputs.items() if path is not None}
     present |= corpus_aligner.inputs if corpus_aligner else {}
-    with open_stage("align", output, config, present, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+
+    def work(stage: StageRun) -> Receipt:
         total = _count(manifest)
-        if corpus_aligner:
-            results = corpus_aligner.align_corpus(stage, manifest, workers)
-        else:
-            results = _align_each(stage, manifest, config, workers, total)
+        results = corpus_aligner.align_corpus(stage, manifest) if corpus_aligner else _align_each(stage, manifest, config, total)
         oov: Counter[str] = Counter()
         kept = write_jsonl(stage.output / ALIGNMENTS, _keep(stage, results, oov))
         if kept == 0:
@@ -68,16 +54,15 @@ def align(
         }
         return stage.finish(total=total, kept=kept, outputs=[ALIGNMENTS], details=details)
 
+    return run_stage("align", work, output, config, present, **how)
 
-def _align_each(
-    stage: StageRun, manifest: Path, config: AlignConfig, workers: int | Cluster, total: int
-) -> Iterator[dict[str, Any]]:
+
+def _align_each(stage: StageRun, manifest: Path, config: AlignConfig, total: int) -> Iterator[dict[str, Any]]:
     return stage.map_shards(
         "align",
         read_utterances(manifest),
         partial(align_shard, config=config, output=stage.output, inputs=tuple(sorted(stage.inputs.items()))),
         shard_size=_SHARD_SIZE,
-        workers=workers,
         total=total,
         unit="utterances",
     )

@@ -88,11 +88,11 @@ def check(config: Any, section: str = "") -> None:
         if dataclasses.is_dataclass(value):
             check(value, f"{name}.")
             continue
+        _check_use(name, value, field, config)
         for item in value if isinstance(value, tuple) else (value,):
             _check_value(name, item, field.metadata)
             if isinstance(item, str) and (names := literals(hints[field.name])):
                 check_name(name, item, names, own=False)
-        _check_use(name, value, field, config)
     if hasattr(config, "check"):
         try:
             config.check()

@@ -17,8 +17,6 @@ from wordprint.align.mfa.shard import align_shards
 from wordprint.align.mfa.training import MODEL, TRAIN_LOG, trained_model
 from wordprint.align.options import AlignConfig
 from wordprint.align.rows import TEXTGRIDS
-from wordprint.errors import ConfigError
-from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import PARTS, StageRun
 from wordprint.stages.manifest import read_utterances
 
@@ -27,7 +25,6 @@ class MfaAligner:
     """Runs the user's MFA 3 on shards of speakers; see docs/mfa.md."""
 
     def __init__(self, config: AlignConfig) -> None:
-        _check(config)
         self._config = config
         self.details: dict[str, Any] = {}
 
@@ -38,7 +35,7 @@ class MfaAligner:
         files = {key: model_file(name) for key, name in named.items() if name}
         return {key: path for key, path in files.items() if path}
 
-    def align_corpus(self, stage: StageRun, manifest: Path, workers: int | Cluster) -> Iterator[dict[str, Any]]:
+    def align_corpus(self, stage: StageRun, manifest: Path) -> Iterator[dict[str, Any]]:
         """Results in the manifest's order. Raises MfaError where no run could succeed: MFA or a model missing, …"""
         config, command = self._config, split_command(self._config.mfa_command)
         version = mfa_version(command, START_LIMIT_S)
@@ -59,7 +56,7 @@ class MfaAligner:
                     },
                 }
                 results = stage.map_shards(
-                    "align", plan.shards(), partial(align_shards, setup=setup), shard_size=1, workers=workers,
+                    "align", plan.shards(), partial(align_shards, setup=setup), shard_size=1,
                     total=plan.shard_count, unit="shards",
                 )  # fmt: skip
                 yield from in_order(results)
@@ -95,15 +92,3 @@ def _leave_nothing(output: Path) -> None:
     if not (output / LOGS / TRAIN_LOG).exists() and not any((output / PARTS).glob("*.jsonl")):
         for folder in (output / MODEL.parent, output / TEXTGRIDS):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check(config: AlignConfig) -> None:
-    """Raise ConfigError for options that contradict each other or are out of range."""
-    for name in ("mfa_shard_hours", "mfa_time_limit_h", "mfa_train_hours", "mfa_train_jobs"):
-        if getattr(config, name) <= 0:
-            raise ConfigError(f"{name} is {getattr(config, name)}", expected="a number above 0")
-    if config.lexicon and config.mfa_dictionary:
-        raise ConfigError("both lexicon and mfa_dictionary are set", expected="one of them")
-    if config.mfa_train and config.mfa_acoustic:
-        raise ConfigError("both mfa_train and mfa_acoustic are set", expected="one of them")
-    split_command(config.mfa_command)
