@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from wordprint.commands.options import Execution
 
 from wordprint.align.mfa.plan import Shard
+from wordprint.commands import how_to_run
 from wordprint.errors import ConfigError, MissingExtraError, WorkerError
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl
 from wordprint.stages.shards import _name, run_shards
+from wordprint.stages.table import COMMANDS
 
 UTTERANCES = [Utterance(name, name[0], f"/audio/{name}.flac", 0.0, 1.0, "hello", "en") for name in ("a-1", "b-2")]
 
@@ -73,7 +74,7 @@ def test_without_joblib_several_processes_are_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("workers", [-1, 100_000])
 def test_numbers_of_processes_that_make_no_sense(workers):
     with pytest.raises(ConfigError, match=rf"workers is {workers}; expected 0 \(one per core, here \d+\) to \d+"):
-        Execution(workers=workers).options()
+        how_to_run(COMMANDS["words"], {"workers": workers})
 
 
 def log_start(items: list[int], log: Path) -> list[dict[str, int]]:
