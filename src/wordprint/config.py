@@ -51,6 +51,8 @@ class ValidateConfig:
     """Report utterances whose transcript is too short for the duration."""
     min_speakers_per_word: int = 3
     """Report words spoken by fewer speakers."""
+    max_oov_share: float = how_to_run(0.2)
+    """Stop where a larger share of the words of a language is not in its lexicon: the corpus is in another language."""
     lexicon: Path | None = None
     """Pronunciation dictionary to look words up in (default for English: the one that comes with pocketsphinx)."""
     aligner: Literal["none", "mfa"] = "none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -69,10 +70,12 @@ def test_ids_of_dropped_items_are_those_they_would_have_had(tmp_path: Path) -> N
     write(folder / "two.wav", b"not a recording")  # found out by its header, the others by the reader
     record(folder / "three.wav")
     prepare([str(tmp_path / "speech")], tmp_path / "out")
-    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == ["speech-anna-four"]
+    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == [safe_name("speech-anna/four")]
     assert dropped(tmp_path / "out") == {
-        "speech-anna-one": "missing_audio", "speech-anna-two": "unreadable_audio", "speech-anna-three": "missing_transcript",
-    }  # fmt: skip
+        safe_name("speech-anna/one"): "missing_audio",
+        safe_name("speech-anna/two"): "unreadable_audio",
+        safe_name("speech-anna/three"): "missing_transcript",
+    }
 
 
 @pytest.mark.parametrize("kind", ["librispeech", "folder", "metadata"])
@@ -90,9 +93,9 @@ def test_a_folder_that_cannot_be_read_is_counted(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "scandir", refuses_one)
     prepare([f"{kind}:{corpus}"], tmp_path / "out")
-    assert {u.utterance_id.split("-")[-3] for u in read_utterances(tmp_path / "out")} == {"12"}
+    assert {u.meta["source_id"].split("-")[-3][-2:] for u in read_utterances(tmp_path / "out")} == {"12"}
     (drop,) = (line for line in lines(tmp_path / "out" / "dropped.jsonl") if line["reason"] == "unreadable_folder")
-    assert drop["item"] == "libri-dev-11"
+    assert drop["item"] == safe_name("libri-dev/11")
     assert "Permission denied" in drop["detail"]
 
 
@@ -260,14 +263,16 @@ def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
         with open(bad + suffix, "wb") as file:
             file.write((folder / f"good{suffix.decode()}").read_bytes())
     prepare([str(tmp_path / "corpus")], tmp_path / "out")
-    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == ["corpus-s-good"]
-    assert dropped(tmp_path / "out") == {"corpus-s-caf_udce9": "bad_file_name"}
+    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == [safe_name("corpus-s/good")]
+    assert dropped(tmp_path / "out") == {safe_name(r"corpus-s/caf\udce9"): "bad_file_name"}
 
 
 def test_safe_names() -> None:
-    assert safe_name("p225/p225_001") == "p225-p225_001"
-    assert safe_name("..") == "__"
-    assert safe_name("straße 7: a*b") == "straße_7__a_b"
+    for same in ("a-1-7_2.x", "straße", "रीता", "รีน", "ze\u0301ro", "Ա1"):
+        assert safe_name(same) == same
+    assert re.fullmatch(r"p225-p225_001-[0-9a-f]{8}", safe_name("p225/p225_001"))
+    assert re.fullmatch(r"__-[0-9a-f]{8}", safe_name(".."))
+    assert re.fullmatch(r"straße_7__a_b-[0-9a-f]{8}", safe_name("straße 7: a*b"))
     long = [safe_name("x" * 200 + end) for end in "ab"]
     assert long[0] != long[1]
     assert max(map(len, long)) < 60

@@ -15,6 +15,7 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.records import Alignment, Interval
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.text import plain_words
+from wordprint.stages.textfile import read_text
 from wordprint.words.agreement import Agreement
 from wordprint.words.folders import folder_word
 from wordprint.words.split import HELD_OUT, common_side, side
@@ -91,7 +92,7 @@ def excluded_words(path: str | Path) -> set[str]:
         words = {part for name in names for part in plain_words(folder_word(name))}
     elif path.is_file():
         try:
-            words = set(plain_words(path.read_text(encoding="utf-8")))
+            words = set(plain_words(read_text(path)))
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8 text ({error})", expected="one word a line") from error
     else:
