@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
-from itertools import combinations
+from itertools import combinations, product, starmap
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ SHARD_SIZE = 512
 END_TOLERANCE_S = 0.5
 """A segment may end this much after its recording (Kaldi's own tolerance); it is cut there."""
 
-_FORMS = ("NFC", "NFD")
 _HASH_DIGITS = 8
 _ID_LIMIT = 120  # characters; with a suffix, a name that every file system takes
 
@@ -221,7 +220,8 @@ def probe(items: list[tuple[str, Utterance | Problem]]) -> list[dict[str, Any]]:
 
 
 def _probe_one(utterance: Utterance, headers: dict[str, AudioInfo]) -> Utterance | Problem:
-    utterance = replace(utterance, audio=_as_on_disk(utterance.audio))
+    if (audio := _as_on_disk(utterance.audio)) != utterance.audio:
+        utterance = replace(utterance, audio=audio)
     try:
         header = headers.get(utterance.audio) or probe_audio(utterance.audio)
     except (AudioError, OSError) as error:
@@ -239,10 +239,9 @@ def _as_on_disk(path: str) -> str:
     if path.isascii() or os.path.exists(path):
         return path
     folder, name = os.path.split(path)
-    others = (os.path.join(unicodedata.normalize(a, folder), unicodedata.normalize(b, name)) for a in _FORMS for b in _FORMS)
-    return next(
-        filter(os.path.exists, [os.path.join(folder, unicodedata.normalize(form, name)) for form in _FORMS] + [*others]), path
-    )
+    folders = (folder, unicodedata.normalize("NFC", folder), unicodedata.normalize("NFD", folder))
+    names = (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+    return next((other for other in starmap(os.path.join, product(folders, names)) if os.path.exists(other)), path)
 
 
 def _require_distinct(tallies: dict[str, _Tally]) -> None:

@@ -94,6 +94,8 @@ def _spell_plain(character: str) -> str:
     folded = _fold(character)
     if folded != character:
         return folded.translate(PLAIN)
+    if "\u0300" <= character < "\u0370":  # an accent that makes no letter of its own
+        return ""
     latin = ENGLISH[ord(character)] if unicodedata.name(character, "").startswith("LATIN") else " "
     return latin if latin != " " else character if character.isdecimal() else ANY[ord(character)]
 

@@ -64,7 +64,7 @@ def find_encoding(head: bytes) -> str:
 
 
 def _is_no_ascii(head: bytes, encoding: str) -> bool:
-    """Whether it can't be UTF-8 but can be `encoding`, as in UTF-16 of Chinese, where nothing but spaces and line ends make NULs."""
+    """Whether it can't be UTF-8 but can be `encoding`, as in UTF-16 of Chinese, where only spaces and line ends make NULs."""
     try:
         head[:-_LONGEST_CHARACTER].decode()
     except UnicodeDecodeError:
