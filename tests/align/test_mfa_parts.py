@@ -21,6 +21,7 @@ from wordprint.align.mfa.program import MfaError, mfa_version, read_terminal, ru
 from wordprint.align.mfa.reader import Reader, join_clitics, read_goodness
 from wordprint.align.mfa.run import Setup
 from wordprint.align.options import AlignConfig
+from wordprint.align.textgrids import TextGridAligner
 from wordprint.errors import AudioError, DiskFullError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import read_audio, write_audio
@@ -296,6 +297,24 @@ print('done')
 
 
 # A real run
+
+
+@pytest.mark.parametrize(
+    ("labels", "language", "symbols"),
+    [
+        (["ഞാൻ", "പുസ്തകം"], "ml", ["ഞാൻ", "പുസ്തകം"]),
+        (["ഞാൻ", "Hello"], "en", ["ഞാൻ", "hello"]),
+        (["mp3", "Twenty-one", "น้ำ"], "th", ["mp3", "twenty one", "น้ำ"]),
+        (["[laughter]", "(noise)", "{x}", "ok"], "en", ["<unk>", "<unk>", "<unk>", "ok"]),
+        (["Isparta", "ile"], "tr", ["ısparta", "ile"]),
+    ],
+)
+def test_labels_of_textgrids_stay_what_they_are(tmp_path: Path, labels: list[str], language: str, symbols: list[str]) -> None:
+    words = tuple(Interval(label, number / 10, (number + 1) / 10) for number, label in enumerate(labels))
+    write_textgrid(tmp_path / "u.TextGrid", Alignment("u", words), 1.0)
+    aligner = TextGridAligner(AlignConfig(aligner="textgrid", textgrids=tmp_path))
+    utterance = Utterance("u", "s", "a.wav", 0.0, 1.0, " ".join(labels), language)
+    assert [word.symbol for word in aligner.align(utterance, np.zeros(0, np.float32)).words] == symbols
 
 
 def test_what_a_real_run_wrote_is_read_whole(shared_data: Path, tmp_path: Path) -> None:

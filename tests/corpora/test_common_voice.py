@@ -109,7 +109,7 @@ def test_any_bytes_give_one_item_per_row(tmp_path_factory: pytest.TempPathFactor
         ("client_id\tpath\ttext\n", r"has no column 'sentence' \(it has: client_id, path, text\).*separated by tabs.*spreadsheet"),
         ("client_id,path,sentence\n", r"has no column 'client_id' \(it has: client_id,path,sentence\)"),
         ("", "has no column 'client_id'"),
-        ("client_id\tpath\tsentence\n".encode("utf-16"), "has byte 0xff; convert it"),
+        ("client_id\tpath\tsentencé\n".encode("latin1"), "has byte 0xe9; convert it"),
     ],
 )
 def test_a_header_without_the_columns_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:

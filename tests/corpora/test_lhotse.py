@@ -317,5 +317,5 @@ def test_alignments_that_cannot_be_right_are_dropped(intervals: list, reason: st
 
 
 def test_the_aligner_needs_no_lexicon() -> None:
-    with pytest.raises(ConfigError, match="aligner is 'lhotse', which needs neither"):
+    with pytest.raises(ConfigError, match="aligner is 'lhotse', which makes no use of it"):
         load_aligner(AlignConfig(aligner="lhotse", lexicon=Path("lexicon")))

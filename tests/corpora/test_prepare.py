@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +71,12 @@ def test_ids_of_dropped_items_are_those_they_would_have_had(tmp_path: Path) -> N
     write(folder / "two.wav", b"not a recording")  # found out by its header, the others by the reader
     record(folder / "three.wav")
     prepare([str(tmp_path / "speech")], tmp_path / "out")
-    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == ["speech-anna-four"]
+    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == [safe_name("speech-anna/four")]
     assert dropped(tmp_path / "out") == {
-        "speech-anna-one": "missing_audio", "speech-anna-two": "unreadable_audio", "speech-anna-three": "missing_transcript",
-    }  # fmt: skip
+        safe_name("speech-anna/one"): "missing_audio",
+        safe_name("speech-anna/two"): "unreadable_audio",
+        safe_name("speech-anna/three"): "missing_transcript",
+    }
 
 
 @pytest.mark.parametrize("kind", ["librispeech", "folder", "metadata"])
@@ -90,9 +94,9 @@ def test_a_folder_that_cannot_be_read_is_counted(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "scandir", refuses_one)
     prepare([f"{kind}:{corpus}"], tmp_path / "out")
-    assert {u.utterance_id.split("-")[-3] for u in read_utterances(tmp_path / "out")} == {"12"}
+    assert {u.meta["source_id"].split("-")[-3][-2:] for u in read_utterances(tmp_path / "out")} == {"12"}
     (drop,) = (line for line in lines(tmp_path / "out" / "dropped.jsonl") if line["reason"] == "unreadable_folder")
-    assert drop["item"] == "libri-dev-11"
+    assert drop["item"] == safe_name("libri-dev/11")
     assert "Permission denied" in drop["detail"]
 
 
@@ -260,14 +264,16 @@ def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
         with open(bad + suffix, "wb") as file:
             file.write((folder / f"good{suffix.decode()}").read_bytes())
     prepare([str(tmp_path / "corpus")], tmp_path / "out")
-    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == ["corpus-s-good"]
-    assert dropped(tmp_path / "out") == {"corpus-s-caf_udce9": "bad_file_name"}
+    assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == [safe_name("corpus-s/good")]
+    assert dropped(tmp_path / "out") == {safe_name(r"corpus-s/caf\udce9"): "bad_file_name"}
 
 
 def test_safe_names() -> None:
-    assert safe_name("p225/p225_001") == "p225-p225_001"
-    assert safe_name("..") == "__"
-    assert safe_name("straße 7: a*b") == "straße_7__a_b"
+    for same in ("a-1-7_2.x", "straße", "रीता", "รีน", "ze\u0301ro", "Ա1"):
+        assert safe_name(same) == same
+    assert re.fullmatch(r"p225-p225_001-[0-9a-f]{8}", safe_name("p225/p225_001"))
+    assert re.fullmatch(r"__-[0-9a-f]{8}", safe_name(".."))
+    assert re.fullmatch(r"straße_7__a_b-[0-9a-f]{8}", safe_name("straße 7: a*b"))
     long = [safe_name("x" * 200 + end) for end in "ab"]
     assert long[0] != long[1]
     assert max(map(len, long)) < 60
@@ -300,3 +306,78 @@ def test_real_speech(shared_data: Path, tmp_path: Path) -> None:
     corpora = {name: (c["utterances"], c["speakers"], round(c["hours"], 2)) for name, c in receipt.details["corpora"].items()}
     assert corpora == {"LibriSpeech": (1680, 23, 3.87), "speechocean762": (4500, 225, 5.01), "german": (30, 1, 0.04)}
     assert receipt.counts["dropped"] == {}
+
+
+def speakers_of(folder: Path, out: Path) -> set[str]:
+    prepare([f"folder:{folder}"], out)
+    return {u.speaker for u in read_utterances(out)}
+
+
+def test_ids_and_speakers_never_collide(tmp_path: Path) -> None:
+    corpus = tmp_path / "c"
+    names = (
+        "anna/b-1",
+        "anna-b/1",
+        "tom s/1",
+        "tom_s/1",
+        "रीता/1",
+        "राता/1",
+        "รีน/1",
+        "รุน/1",
+        "a.b/1",
+        "a,b/1",
+        "ze\u0301/1",
+        "zé/1",
+    )
+    for name in names:
+        record(corpus / f"{name}.wav")
+        write(corpus / f"{name}.lab", "hello")
+    assert len(speakers_of(corpus, tmp_path / "out")) == len(names)
+    utterances = list(read_utterances(tmp_path / "out"))
+    assert len({u.utterance_id for u in utterances}) == len(names)
+    assert {"c-रीता", "c-राता", "c-รีน", "c-รุน", "c-tom_s"} <= {u.speaker for u in utterances}
+
+
+def test_speakers_of_two_corpora_stay_apart(tmp_path: Path) -> None:
+    for name in ("a/b-1/1", "a-b/1/2"):
+        record(tmp_path / "f" / f"{name}.wav")
+        write(tmp_path / "f" / f"{name}.lab", "hello")
+    sources = [f"folder:{tmp_path / 'f' / name}" for name in ("a", "a-b")]
+    with pytest.raises(ConfigError, match="'a-b-1' is a speaker of both 'a' and 'a-b'; name them apart: NAME=KIND:PATH"):
+        prepare(sources, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("table", "disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_match_composed_or_not(tmp_path: Path, table: str, disk: str) -> None:
+    listed, there = (unicodedata.normalize(form, "été") for form in (table, disk))
+    record(tmp_path / "meta" / "wavs" / there / f"{there}0.wav")
+    write(tmp_path / "meta" / "metadata.csv", f"{listed}/{listed}0|bonjour\n")
+    record(tmp_path / "folder" / "s" / f"{there}0.wav")
+    write(tmp_path / "folder" / "s" / f"{listed}0.lab", "bonjour")
+    record(tmp_path / "kaldi" / there / f"{there}.wav")
+    for name, text in (("wav.scp", f"{there} {listed}/{listed}.wav"), ("text", f"{listed} bonjour"), ("utt2spk", f"{listed} s")):
+        write(tmp_path / "kaldi" / name, f"{text}\n")
+    record(tmp_path / "cv" / "fr" / "clips" / f"{there}.wav")
+    write(tmp_path / "cv" / "fr" / "validated.tsv", f"client_id\tpath\tsentence\nann\t{listed}.wav\tbonjour\n")
+    for kind in ("meta", "folder", "kaldi", "cv"):
+        receipt = prepare([str(tmp_path / kind)], tmp_path / f"{kind}-out")
+        assert (receipt.counts["kept"], receipt.counts["dropped"]) == (1, {})
+        assert Path(next(read_utterances(tmp_path / f"{kind}-out")).audio).is_file()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_transcripts_in_utf16(tmp_path: Path, encoding: str) -> None:
+    def save(path: str, text: str) -> None:
+        write(tmp_path / path, text.encode(encoding))
+
+    for name in ("meta/wavs/a.wav", "folder/s/a.wav", "kaldi/a.wav", "cv/en/clips/a.wav", "libri/1/2/1-2-0.wav"):
+        record(tmp_path / name)
+    save("meta/metadata.csv", "a|hello there\n")
+    save("folder/s/a.txt", "hello there")
+    for name, text in (("wav.scp", "a a.wav"), ("text", "a hello there"), ("utt2spk", "a s")):
+        save(f"kaldi/{name}", f"{text}\n")
+    save("cv/en/validated.tsv", "client_id\tpath\tsentence\nann\ta.wav\thello there\n")
+    save("libri/1/2/1-2.trans.txt", "1-2-0 hello there\n")
+    for kind in ("meta", "folder", "kaldi", "cv", "libri"):
+        assert prepare([str(tmp_path / kind)], tmp_path / f"{kind}-out").counts["dropped"] == {}
+        assert [u.transcript for u in read_utterances(tmp_path / f"{kind}-out")] == ["hello there"]

@@ -83,3 +83,9 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_strip_variant() -> None:
     assert [strip_variant(word) for word in ("your(2)", "your", "a(12)", "f(x)")] == ["your", "your", "a", "f(x)"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_other_encodings_of_unicode(tmp_path: Path, encoding: str) -> None:
+    lexicon = read(tmp_path, "tree T R IY\ncafe\u0301 K AE\nक्\u200dया K Y\n".encode(encoding))
+    assert list(lexicon) == ["tree", "café", "क्या"]

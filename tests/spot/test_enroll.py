@@ -93,6 +93,14 @@ def test_the_file_gives_back_what_was_enrolled(model, tmp_path):
     assert Enrollment.load(tmp_path / "keywords.json") == made
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_enrollment_that_an_editor_saved_with_a_mark_is_read(model, tmp_path, encoding):
+    file = tmp_path / "keywords.json"
+    made = enroll(model, "red", shots("red"), file)
+    file.write_bytes(file.read_text(encoding="utf-8").encode(encoding))
+    assert Enrollment.load(file) == made
+
+
 def test_recordings_may_be_files_of_any_rate(model, tmp_path):
     for seed in range(2):
         time_s = np.arange(8000 * 2) / 8000

@@ -319,6 +319,57 @@ def test_other_languages_have_no_oov_check_and_keep_their_letters(tmp_path):
     assert {"übung", "größer"} <= {row["word"] for row in read_jsonl(output / "words.jsonl")}
 
 
+GERMAN = "übermorgen gehen wir durch verschneite wälder zwischen riesigen bäumen und beobachten flüchtende rehkitze"
+
+
+def test_a_corpus_in_another_language_is_stopped_and_goes_on_when_told(tmp_path):
+    source = manifest(tmp_path, ("a", "ann", GERMAN, "en"), ("b", "bob", "hello there", "en"))
+    with pytest.raises(InputError) as stopped:
+        validate(source, tmp_path / "out", ValidateConfig(max_chars_per_s=200.0))
+    for part in (
+        r"66.7 % of the words in language 'en' \(10 of 15 tokens\)",
+        "expected at most 20 %",
+        "--language .* --lexicon",
+        "--aligner mfa",
+        "--max-oov-share 1",
+    ):
+        assert re.search(part, str(stopped.value))
+    assert (tmp_path / "out" / "report.html").is_file()
+    receipt = validate(source, tmp_path / "out", ValidateConfig(max_chars_per_s=200.0, max_oov_share=1.0))
+    assert receipt.counts["kept"] == 2
+
+
+def test_made_up_keywords_and_other_languages_by_their_own_name_are_not_stopped(tmp_path):
+    source = manifest(tmp_path, ("a", "ann", "hey nyumaya", "en"), ("b", "bob", "flibbertigib", "en"), ("c", "cid", GERMAN, "de"))
+    assert validate(source, tmp_path / "out", ValidateConfig(max_chars_per_s=200.0)).counts["kept"] == 3
+
+
+def test_real_speech_is_in_its_language(shared_data, tmp_path):
+    """German sentences declared English are stopped, also a few of them; LibriSpeech is far from it."""
+    german = [line.split("|")[1] for line in (shared_data / "german/metadata.csv").read_text(encoding="utf-8").splitlines()]
+    for name, texts in (("all", german), ("few", german[:3])):
+        (tmp_path / name).mkdir()
+        source = manifest(tmp_path / name, *((str(n), "s", text, "en") for n, text in enumerate(texts)))
+        with pytest.raises(InputError, match="not in the English lexicon"):
+            validate(source, tmp_path / name / "out", ValidateConfig(max_chars_per_s=1000.0))
+    lines = (shared_data / "LibriSpeech/dev-clean/1272/128104/1272-128104.trans.txt").read_text(encoding="utf-8").splitlines()
+    source = manifest(tmp_path, *((str(n), "s", line.split(" ", 1)[1], "en") for n, line in enumerate(lines)))
+    words = report_of(validate(source, tmp_path / "out", ValidateConfig(max_chars_per_s=1000.0)).output)["words"]
+    assert words["oov_tokens"] < 0.05 * words["tokens"]
+
+
+def test_noise_marks_are_no_words_and_are_counted(tmp_path):
+    rows = (("a", "ann", "[laughter] hello (noise)", "en"), ("b", "bob", "there [laughter]", "en"), ("c", "cid", "[noise]", "en"))
+    output = validate(manifest(tmp_path, *rows), tmp_path / "out").output
+    assert problems(output)["a"] == [("noise_marks", "note")]
+    assert problems(output)["c"] == [("no_words", "drop"), ("noise_marks", "note")]
+    assert report_of(output)["noise_marks"] == {"[laughter]": 2, "(noise)": 1, "[noise]": 1}
+    assert {row["word"] for row in read_jsonl(output / "words.jsonl")} == {"hello", "there"}
+    assert "[laughter]" in (output / "report.html").read_text(encoding="utf-8")
+    receipt = validate(tmp_path, tmp_path / "dropped", ValidateConfig(drop=("noise_marks",)))
+    assert receipt.counts["kept"] == 0
+
+
 def test_an_id_used_twice_keeps_the_first(lexicon, tmp_path):
     receipt = validate(
         manifest(tmp_path, ("a", "ann", "hello", "en"), ("a", "bob", "world", "en")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +28,7 @@ class TextGrids:
         for path in textgrid_paths(folder):
             stem, none = os.path.splitext(path)[0], False
             for key in {stem, os.path.basename(stem)}:
-                self._paths.append(key, path)
+                self._paths.append(_composed(key), path)
         if none:
             raise InputError(f"{folder} holds no TextGrids", expected="files that end in .TextGrid")
 
@@ -39,7 +40,7 @@ class TextGrids:
         """
         source = str(utterance.meta.get("source_id", utterance.utterance_id))
         for name in (utterance.utterance_id, source, os.path.basename(source)):
-            paths = (self._paths.get(name) or "").split("//")
+            paths = (self._paths.get(_composed(name)) or "").split("//")
             if len(paths) > 1:  # the same name in several folders: the speaker's own decides
                 paths = [path for path in paths if utterance.speaker.endswith(os.path.basename(os.path.dirname(path)))]
                 if len(paths) != 1:
@@ -48,6 +49,11 @@ class TextGrids:
                 return paths[0]
         names = " or ".join(dict.fromkeys((utterance.utterance_id, source)))
         raise AlignmentError(f"no TextGrid is named {names} in {self.folder}", reason=NO_TEXTGRID)
+
+
+def _composed(name: str) -> str:
+    """As NFC: macOS names files in NFD."""
+    return unicodedata.normalize("NFC", name)
 
 
 @lru_cache(maxsize=1)

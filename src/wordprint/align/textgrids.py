@@ -13,7 +13,7 @@ from wordprint.align.lookup import TextGrids
 from wordprint.align.options import AlignConfig
 from wordprint.errors import AlignmentError, ConfigError, InputError
 from wordprint.records import Alignment, Interval, Utterance
-from wordprint.speech.text import normalise
+from wordprint.speech.text import noise_marks, normalise, unknown_characters
 from wordprint.speech.textgrid import UNKNOWN_WORD, read_textgrid
 
 _SLACK_S = 0.1
@@ -56,24 +56,21 @@ def clip(path: Path | str, intervals: tuple[Interval, ...], utterance: Utterance
 
 
 def restore_unknown(words: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
-    """Words as `normalise` writes them; `<unk>` becomes the transcript's word where all others agree with it, but for what
-    MFA leaves out of a word: outer apostrophes, and the dot on a Turkish i."""
+    """Words as `normalise` writes them; `<unk>` becomes the transcript's word where all others agree with it, but for the outer
+    apostrophes that MFA leaves out of a word."""
     symbols = [_symbol(word.symbol, utterance.language) for word in words]
     transcript = normalise(utterance.transcript, utterance.language)
     found = " ".join(symbols).split()  # an interval may hold several words
     pairs = zip(found, transcript, strict=False)
-    if len(found) == len(transcript) and all(a == UNKNOWN_WORD or _plain(a) == _plain(b) for a, b in pairs):
+    if len(found) == len(transcript) and all(a == UNKNOWN_WORD or a.strip("'") == b.strip("'") for a, b in pairs):
         rest = iter(transcript)
         symbols = [" ".join(islice(rest, len(symbol.split()))) for symbol in symbols]
     return tuple(replace(word, symbol=symbol) for word, symbol in zip(words, symbols, strict=True))
 
 
-def _plain(word: str) -> str:
-    return word.strip("'").replace("\u0307", "")
-
-
 def _symbol(label: str, language: str) -> str:
-    """The words of a label with spaces between: `Twenty-one` is `twenty one`."""
-    if label.startswith(("<", "[")) or label.lower() == "spn" or UNKNOWN_WORD in label:  # `l'<unk>`
+    """The words of a label with spaces between: `Twenty-one` is `twenty one`; `mp3`, which `normalise` can't write, stays."""
+    if noise_marks(label) or label.lower() == "spn" or UNKNOWN_WORD in label:  # `l'<unk>`
         return UNKNOWN_WORD
-    return " ".join(normalise(label, language)) or label.lower()
+    words = [] if unknown_characters(label, language) else normalise(label, language)
+    return " ".join(words) or " ".join(label.lower().split())

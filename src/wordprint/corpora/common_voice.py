@@ -22,6 +22,7 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import AUDIO_SUFFIXES
 from wordprint.stages.disk_table import Table
+from wordprint.stages.textfile import read_lines
 
 LAYOUT = "cv-corpus-…/LANG with validated.tsv and clips/"
 LICENCE = "CC0-1.0"
@@ -84,18 +85,15 @@ class _List:
 
     def items(self) -> Iterator[Utterance | Problem]:
         """An utterance or a problem per row, in order."""
-        with self.path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                line = raw.rstrip(b"\r\n")
-                if line and number > 1:
-                    yield self._item(number, line)
+        for number, line in read_lines(self.path):
+            if number > 1 and (isinstance(line, UnicodeDecodeError) or line.rstrip("\r\n")):
+                yield self._item(number, line)
 
-    def _item(self, number: int, line: bytes) -> Utterance | Problem:
+    def _item(self, number: int, line: str | UnicodeDecodeError) -> Utterance | Problem:
         where, place = f"{self.path}:{number}", f"{self.folder.name}/{self.path.name}:{number}"
-        try:
-            fields = line.decode("utf-8").split("\t")
-        except UnicodeDecodeError as error:
-            return not_utf8(place, where, error)
+        if isinstance(line, UnicodeDecodeError):
+            return not_utf8(place, where, line)
+        fields = line.rstrip("\r\n").split("\t")
         if len(fields) != len(self.columns):
             detail = f"{where} has {len(fields)} fields, its header {len(self.columns)}"
             return Problem(place, "bad_row", detail)
@@ -129,13 +127,12 @@ def _list(folder: Path, name: str) -> _List:
         there = ", ".join(sorted(file.stem for file in folder.glob("*.tsv")))
         raise InputError(f"{folder} has no {path.name}", f"a list that is there ({there})", "name lists with --common-voice-lists")
     try:
-        with path.open("rb") as file:
-            header = file.readline().decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        problem = not_utf8(path.name, str(path), error)
-        raise InputError(problem.detail, reason=problem.reason) from error
+        _, header = next(read_lines(path), (1, ""))
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}", remedy="check its permissions") from error
+    if isinstance(header, UnicodeDecodeError):
+        problem = not_utf8(path.name, str(path), header)
+        raise InputError(problem.detail, reason=problem.reason) from header
     columns = tuple(_OLD_NAMES.get(column.strip(), column.strip()) for column in header.split("\t"))
     missing = [column for column in _NEEDED if column not in columns]
     if missing:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wordprint.corpora.options import PrepareConfig
-from wordprint.corpora.reader import UNTIL_END, Folder, Problem, folders, missing_audio, missing_transcript, read_text
+from wordprint.corpora.reader import UNTIL_END, Folder, Problem, by_stem, folders, missing_audio, missing_transcript, read_text
 from wordprint.errors import InputError
 from wordprint.records import Utterance
 from wordprint.speech.textgrid import SILENCES, read_tiers, words_tier
@@ -50,13 +50,8 @@ def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
 
 
 def _transcripts(folder: Folder) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for suffix in _SUFFIXES:
-        for name in folder.files:
-            path = folder.path / name
-            if path.suffix.lower() == suffix:
-                found.setdefault(path.stem, path)
-    return found
+    paths = [folder.path / name for name in folder.files]
+    return by_stem(path for suffix in _SUFFIXES for path in paths if path.suffix.lower() == suffix)
 
 
 def _textgrid(item: str, speaker: str, audio: Path, path: Path, language: str) -> Iterator[Utterance | Problem]:

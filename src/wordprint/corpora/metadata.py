@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from wordprint.corpora.options import PrepareConfig
-from wordprint.corpora.reader import UNTIL_END, Problem, folders, missing_audio, missing_transcript, read_lines
+from wordprint.corpora.reader import UNTIL_END, Problem, composed, folders, missing_audio, missing_transcript, read_lines
 from wordprint.errors import InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import AUDIO_SUFFIXES
@@ -36,7 +36,7 @@ def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
             if folder.problem:
                 yield folder.problem
             for audio in folder.recordings().values():
-                recordings.add(audio.relative_to(root).with_suffix("").as_posix(), str(audio))
+                recordings.add(composed(audio.relative_to(root).with_suffix("").as_posix()), str(audio))
         for line in read_lines(path / _TABLE, "|"):
             fields = [line.item] if isinstance(line, Problem) else [field.strip() for field in line.split("|")]
             utterance_id = _without_ending(fields[0])

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.stages import textfile
 
 UNTIL_END = math.inf
 """`end_s` of an utterance that lasts until its recording ends."""
 
+_LONGEST_ITEM = 100
 _PREFERRED = (".flac", ".wav")  # lossless first, where one recording is there in several formats
 
 
@@ -44,13 +47,9 @@ class Folder:
     problem: Problem | None = None
 
     def recordings(self) -> dict[str, Path]:
-        """Audio files by name without ending, sorted; FLAC and WAV win over other formats of the same name."""
-        found: dict[str, Path] = {}
-        for name in sorted(self.files, key=lambda name: (_rank(name), name)):
-            path = self.path / name
-            if path.suffix.lower() in AUDIO_SUFFIXES:
-                found.setdefault(path.stem, path)
-        return dict(sorted(found.items()))
+        """Audio files by name without ending, composed and sorted; FLAC and WAV win over other formats of the same name."""
+        names = sorted(self.files, key=lambda name: (_rank(name), name))
+        return by_stem(path for path in map(self.path.joinpath, names) if path.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def folders(root: Path) -> Iterator[Folder]:
@@ -75,31 +74,37 @@ def _unreadable(root: Path, errors: list[OSError]) -> Iterator[Folder]:
         yield Folder(path, problem=Problem(path.relative_to(root).as_posix(), "unreadable_folder", detail))
 
 
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """Paths by composed name without ending, sorted by it; the first of a name counts, unless only Unicode makes it the same."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        first = found.setdefault(composed(path.stem), path)
+        if first.stem != path.stem:
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
 def read_lines(path: Path, separator: str | None = None) -> Iterator[str | Problem]:
-    """Non-empty lines of a UTF-8 text file, stripped.
+    """Non-empty lines of a text file in UTF-8 or UTF-16, stripped, in composed Unicode (NFC), as names of files are compared.
 
     A line in another encoding is a Problem named after its first field (up to `separator`, white space when None), the
     utterance's id in every format read here; a file that can't be read is one Problem.
     """
     try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                except UnicodeDecodeError as error:
-                    item = raw.decode("ascii", "backslashreplace").split(separator, 1)[0].strip()
-                    yield not_utf8(item, f"{path}:{number}", error)
-                    continue
-                if line:
-                    yield line
+        for number, line in textfile.read_lines(path):
+            if isinstance(line, UnicodeDecodeError):
+                item = line.object.decode("ascii", "backslashreplace").split(separator, 1)[0].strip()
+                yield not_utf8(item[:_LONGEST_ITEM], f"{path}:{number}", line)
+            elif line.strip():
+                yield composed(line.strip())
     except OSError as error:
         yield Problem(path.name, "unreadable_transcript", f"{path}: {error.strerror or error}")
 
 
 def read_text(path: Path, item: str) -> str | Problem:
-    """A whole UTF-8 text file as the transcript of `item`."""
+    """A whole text file, in UTF-8 or UTF-16, as the transcript of `item`."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return textfile.read_text(path)
     except UnicodeDecodeError as error:
         return not_utf8(item, str(path), error)
     except OSError as error:
@@ -110,6 +115,11 @@ def not_utf8(item: str, where: str, error: UnicodeDecodeError) -> Problem:
     """The problem of a transcript in another encoding."""
     byte = error.object[error.start]
     return Problem(item, "not_utf8", f"{where} has byte 0x{byte:02x}; convert it: iconv -f latin1 -t utf-8")
+
+
+def composed(name: str) -> str:
+    """A name or text in composed Unicode (NFC): macOS and some archives decompose names of files, tables seldom do."""
+    return unicodedata.normalize("NFC", name)
 
 
 def missing_audio(item: str, where: Path) -> Problem:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wordprint.corpora.options import PrepareConfig
-from wordprint.corpora.reader import UNTIL_END, Folder, Problem, folders, missing_audio, read_lines
+from wordprint.corpora.reader import UNTIL_END, Folder, Problem, composed, folders, missing_audio, read_lines
 from wordprint.errors import InputError
 from wordprint.records import Utterance
 from wordprint.stages.disk_table import Table
@@ -58,7 +58,7 @@ def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
 
 def _word(folder: Folder, listed: Table | None, language: str) -> Iterator[Utterance | Problem]:
     """The recordings of one word; `listed` has the side of those that are not for training, None where nothing is listed."""
-    word = folder.path.name
+    word = composed(folder.path.name)
     for stem, audio in folder.recordings().items():
         item = f"{word}/{stem}"
         match = _NAME.fullmatch(stem)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from itertools import combinations, product, starmap
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ SHARD_SIZE = 512
 END_TOLERANCE_S = 0.5
 """A segment may end this much after its recording (Kaldi's own tolerance); it is cut there."""
 
+_HASH_DIGITS = 8
 _ID_LIMIT = 120  # characters; with a suffix, a name that every file system takes
 
 
@@ -74,6 +77,7 @@ def prepare(
                 else:
                     stage.drop(utterance.utterance_id, "duplicate_id", f"{utterance.audio}: another utterance has this id")
             _require_usable(corpora, tallies)
+            _require_distinct(tallies)
         details = {"corpora": {corpus.name: tallies[corpus.name].to_json(corpus) for corpus in corpora}}
         kept = sum(tally.utterances for tally in tallies.values())
         return stage.finish(total=kept + len(stage.dropped), kept=kept, outputs=outputs, details=details)
@@ -187,10 +191,16 @@ def _full_name(corpus: str, name: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """`name` as a file name: `/` becomes `-`, what is no letter, digit or inner dot `_`; a long one ends in a hash."""
-    safe = re.sub(r"[^\w.-]", "_", name.replace("/", "-"))
+    """`name` as a file name: `/` becomes `-`, what is no letter, mark, digit or inner dot `_`; one that changed ends in a hash.
+
+    So no two names become one, and a name that is fine stays as it is.
+    """
+    safe = re.sub(r"[^\w.-]", lambda sign: sign[0] if unicodedata.category(sign[0])[0] == "M" else "_", name.replace("/", "-"))
     safe = re.sub(r"^\.|\.$", "_", safe) or "_"
-    return safe if len(safe.encode()) <= _ID_LIMIT else f"{safe[: _ID_LIMIT // 4]}-{sha256(name.encode()).hexdigest()[:16]}"
+    digest = sha256(name.encode()).hexdigest()
+    if len(safe.encode()) > _ID_LIMIT - (safe != name) * (_HASH_DIGITS + 1):
+        return f"{safe[: _ID_LIMIT // 4]}-{digest[: 2 * _HASH_DIGITS]}"
+    return safe if safe == name else f"{safe}-{digest[:_HASH_DIGITS]}"
 
 
 def _printable(text: str) -> str:
@@ -210,6 +220,8 @@ def probe(items: list[tuple[str, Utterance | Problem]]) -> list[dict[str, Any]]:
 
 
 def _probe_one(utterance: Utterance, headers: dict[str, AudioInfo]) -> Utterance | Problem:
+    if (audio := _as_on_disk(utterance.audio)) != utterance.audio:
+        utterance = replace(utterance, audio=audio)
     try:
         header = headers.get(utterance.audio) or probe_audio(utterance.audio)
     except (AudioError, OSError) as error:
@@ -220,6 +232,24 @@ def _probe_one(utterance: Utterance, headers: dict[str, AudioInfo]) -> Utterance
         span = f"{utterance.start_s:g} to {end_s:g} s of {utterance.audio}, which lasts {header.duration_s:g} s"
         return Problem(utterance.utterance_id, "bad_segment", span)
     return replace(utterance, end_s=round(min(end_s, header.duration_s), 6))
+
+
+def _as_on_disk(path: str) -> str:
+    """The path, or where nothing is there, its composed or decomposed form with something there: tables and disks differ."""
+    if path.isascii() or os.path.exists(path):
+        return path
+    folder, name = os.path.split(path)
+    folders = (folder, unicodedata.normalize("NFC", folder), unicodedata.normalize("NFD", folder))
+    names = (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+    return next((other for other in starmap(os.path.join, product(folders, names)) if os.path.exists(other)), path)
+
+
+def _require_distinct(tallies: dict[str, _Tally]) -> None:
+    """Raise ConfigError where a speaker has the same name in two corpora: `a` and `a-b` may make one of two people."""
+    for (first, one), (second, other) in combinations(tallies.items(), 2):
+        same = min(one.speakers & other.speakers, default=None)
+        if same is not None:
+            raise ConfigError(f"'{same}' is a speaker of both '{first}' and '{second}'", remedy="name them apart: NAME=KIND:PATH")
 
 
 def _require_usable(corpora: Sequence[Source], tallies: dict[str, _Tally]) -> None:

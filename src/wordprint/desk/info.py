@@ -242,7 +242,7 @@ def _brief(value: Any) -> Any:
 
 def _read_json(path: Path) -> Facts:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist", expected="the description that belongs to the weights") from error
     except ValueError as error:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from wordprint.errors import InputError, require_extra
+from wordprint.speech.text import spell
+from wordprint.stages.textfile import read_text
 
 Pronunciation = tuple[str, ...]
 """Phones, in order; never empty."""
@@ -54,7 +56,11 @@ class Lexicon:
             seen = f"{path} is a folder" if path.is_dir() else f"{path} does not exist"
             raise InputError(seen, expected="a pronunciation dictionary")
         lexicon = cls.__new__(cls)
-        lexicon._entries = _parse(_decode(path).splitlines(), stress)
+        try:
+            lines = read_text(path, fallback="latin-1").splitlines()  # the CMU dictionary 0.7b is the one file still in it
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is no text ({error})", expected="a pronunciation dictionary in UTF-8") from error
+        lexicon._entries = _parse(lines, stress)
         if not lexicon._entries:
             raise InputError(f"{path} holds no pronunciations", expected="lines of a word and its phones, such as 'tree T R IY'")
         return lexicon
@@ -77,14 +83,6 @@ class Lexicon:
         return iter(self._entries)
 
 
-def _decode(path: Path) -> str:
-    data = path.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")  # the CMU dictionary 0.7b, the one file of its kind still in it
-
-
 def _parse(lines: Iterable[str], stress: bool) -> dict[str, tuple[str, ...]]:
     entries: dict[str, tuple[str, ...]] = {}
     for line in lines:
@@ -93,7 +91,8 @@ def _parse(lines: Iterable[str], stress: bool) -> dict[str, tuple[str, ...]]:
         fields = line.split(" #", 1)[0].split()
         if not fields or fields[0][0] in "<[":
             continue
-        word = strip_variant(fields[0]).lower().replace("’", "'")
+        word = strip_variant(fields[0]).lower()
+        word = word if word.isascii() else spell(word)
         phones = _phones(fields[1:], stress)
         if phones and phones not in entries.get(word, ()):
             entries[word] = (*entries.get(word, ()), phones)

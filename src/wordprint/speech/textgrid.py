@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from wordprint.errors import InputError, require_extra
 from wordprint.records import Alignment, Interval
 from wordprint.stages.manifest import atomic_path
+from wordprint.stages.textfile import read_text
 
 UNKNOWN_WORD = "<unk>"
 """How the Montreal Forced Aligner writes a word without a pronunciation; kept, for it is speech all the same."""
@@ -73,7 +73,8 @@ def read_tiers(path: str | Path) -> Tiers:
     try:
         if not path.is_file():
             raise InputError(f"{path} does not exist", expected="a TextGrid", reason="no_textgrid")
-        for tier in textgrid_io.parseTextgridStr(_decode(path.read_bytes()), includeEmptyIntervals=True)["tiers"]:
+        text = read_text(path, fallback="latin-1")  # Praat saves UTF-16 where text is not ASCII, or UTF-8; old ones are Latin-1
+        for tier in textgrid_io.parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]:
             if tier["class"] == "IntervalTier":
                 entries = [(float(start), float(end), str(label)) for start, end, label in tier["entries"]]
                 if not entries or max(end for _, end, _ in entries) < float(tier["xmax"]) - _CUT_OFF_S:
@@ -86,16 +87,6 @@ def read_tiers(path: str | Path) -> Tiers:
         detail = f"{type(error).__name__}: {error}"[:100]
         raise InputError(f"{path} can't be read as a TextGrid ({detail})", reason="unreadable_textgrid") from error
     return tiers
-
-
-def _decode(data: bytes) -> str:
-    """Praat saves UTF-16 with a byte-order mark where text is not ASCII, others UTF-8 with or without one, old ones Latin-1."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _find_tier(tiers: Tiers, names: Sequence[str]) -> list[tuple[float, float, str]] | None:

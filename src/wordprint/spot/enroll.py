@@ -132,7 +132,7 @@ class Enrollment:
             raise InputError(f"{path} does not exist", expected="an enrollment", remedy="make one with 'wordprint enroll'")
         remedy = "enroll the keywords again with 'wordprint enroll'"
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = json.loads(path.read_bytes())
             schema = record.get("schema")
             if schema != SCHEMA:
                 raise EnrollmentError(f"{path} has schema {schema!r}", expected=SCHEMA, remedy=remedy)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from wordprint.errors import ConfigError, InputError
+from wordprint.stages.textfile import read_text
 
 Config = TypeVar("Config")
 
@@ -22,7 +23,7 @@ def read_toml(path: str | Path, cls: type[Config]) -> Config:
     if not path.is_file():
         raise InputError(f"{path} does not exist", expected="a TOML file of options")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML ({error})") from error
     return from_dict(cls, values, str(path))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from wordprint.errors import AudioError, ConfigError
 from wordprint.records import Utterance
-from wordprint.speech.text import normalise, unknown_characters
+from wordprint.speech.text import noise_marks, normalise, unknown_characters
 from wordprint.validate.measure import Measurement, measure
 from wordprint.validate.options import ValidateConfig
 
@@ -48,6 +48,7 @@ REASONS: dict[str, Reason] = {
     "unknown_characters": Reason(
         "warning", "Characters outside the alphabet", "spell out numbers and symbols, or set the right language"
     ),
+    "noise_marks": Reason("note", "Noise marks in the transcript", "nothing: what stands in [], (), {} or <> is taken for no word"),
     "duplicate_utterance": Reason("drop", "Same recording and transcript as another", "remove one of the two"),
     "duplicate_audio": Reason("warning", "Same recording, another transcript", "find out which of the two transcripts is right"),
     "nothing_kept": Reason("warning", "Nothing left", "mend the problems above; later stages stop at an empty corpus", True),
@@ -55,7 +56,12 @@ REASONS: dict[str, Reason] = {
     "one_word": Reason("warning", "Only one word", "add transcripts with other words: training contrasts words", True),
     "few_speakers": Reason("note", "Words with too few speakers", "add speakers, or let 'words' leave these words out", True),
     "oov_words": Reason("note", "Words outside the lexicon", "correct misspellings; pronunciations of the rest are guessed", True),
-    "no_lexicon": Reason("note", "Lexicon not checked", "name a pronunciation dictionary with the option lexicon", True),
+    "no_lexicon": Reason(
+        "note",
+        "Lexicon not checked",
+        "name a pronunciation dictionary with the option lexicon; the default aligner knows English only",
+        True,
+    ),
 }
 """By slug, in the order in which an utterance's findings are reported; the first that drops it is the one it is counted under."""
 
@@ -146,10 +152,13 @@ def _examine(utterance: Utterance, config: ValidateConfig) -> dict[str, Any]:
     text = utterance.transcript or ""
     words, strange = normalise(text, utterance.language), unknown_characters(text, utterance.language)
     found += _transcript(utterance.transcript, words, strange, duration_s if whole else None, config)
+    marks = noise_marks(text)
+    found += [("noise_marks", f"{' '.join(marks)} in “{_shorten(text)}”")] if marks else []
     return {
         "findings": found,
         "words": words,
         "unknown_characters": strange,
+        "noise_marks": marks,
         "duration_s": round(duration_s, 4),
         "level_db": heard.level_db if heard else None,
         "sample_rate": heard.sample_rate if heard else None,

@@ -29,6 +29,8 @@ class ValidateConfig:
     """Report words spoken by fewer speakers."""
     lexicon: Path | None = None
     """Pronunciation dictionary to look words up in (default for English: the one that comes with pocketsphinx)."""
+    max_oov_share: float = share(0.2, changes_results=False)
+    """Stop where a larger share of the words of a language is not in its lexicon: the corpus is in another language."""
     drop: tuple[str, ...] = ()
     """Further reasons that drop an utterance, such as clipped_audio or unknown_characters."""
     keep: tuple[str, ...] = ()

@@ -56,6 +56,7 @@ def build_report(
         },
         "oov": [{key: word[key] for key in ("word", "language", "count", "speakers")} for word in oov],
         "unknown_characters": dict(sorted(tally.unknown_characters.items(), key=lambda pair: (-pair[1], pair[0]))),
+        "noise_marks": dict(sorted(tally.noise_marks.items(), key=lambda pair: (-pair[1], pair[0]))),
     }
 
 
@@ -144,6 +145,7 @@ def _tables(report: Mapping[str, Any]) -> dict[str, list[tuple[str, ...]]]:
         ],
         "oov": [(row["word"], row["language"], count(row["count"]), count(row["speakers"])) for row in report["oov"][:SHOWN]],
         "characters": [(sign, f"U+{ord(sign):04X}", count(n)) for sign, n in list(report["unknown_characters"].items())[:SHOWN]],
+        "noise": [(mark, count(n)) for mark, n in list(report["noise_marks"].items())[:SHOWN]],
     }
 
 

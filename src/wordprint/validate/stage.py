@@ -39,6 +39,9 @@ from wordprint.validate.tally import Tally
 
 PROBLEMS, WORDS, REPORT_JSON, REPORT_HTML = "problems.jsonl", "words.jsonl", "report.json", "report.html"
 
+FEW_OOV_WORDS = 10
+"""A corpus with fewer words outside the lexicon is about these words (names, made-up keywords), not in another language."""
+
 SHARD_SIZE = 128
 """Utterances per unit of work: about ten minutes of speech, a second or two of decoding."""
 
@@ -54,9 +57,9 @@ def validate(
 ) -> Receipt:
     """Check the utterances of a manifest (or of the folder that `prepare` wrote) and report into `output`.
 
-    Raises InputError for a manifest without utterances, ConfigError for a reason that doesn't exist or a shortest duration
-    above the longest; a bad utterance is never fatal, nor is a corpus that later stages will refuse (one speaker, one word,
-    nothing left): it is reported.
+    Raises InputError for a manifest without utterances and for a corpus in another language than its lexicon (its reports are
+    written), ConfigError for a reason that doesn't exist or a shortest duration above the longest; a bad utterance is never
+    fatal, nor is a corpus that later stages will refuse (one speaker, one word, nothing left): it is reported.
     """
     chosen = severities(config)
     if not config.min_duration_s <= config.max_duration_s:
@@ -143,6 +146,7 @@ class _Run:
             "speakers": tally.kept_speakers,
             "words": report["words"],
         }
+        _require_language(words, self.config)
         files = [UTTERANCES, PROBLEMS, WORDS, REPORT_JSON, REPORT_HTML]
         return self.stage.finish(total=tally.seen, kept=tally.kept, outputs=files, details=details)
 
@@ -160,6 +164,23 @@ def _lexicons(languages: set[str], path: Path | None) -> tuple[dict[str, Lexicon
         except MissingExtraError as error:
             unchecked.update(dict.fromkeys(english, str(error)))
     return lexicons, unchecked
+
+
+def _require_language(words: list[dict[str, Any]], config: ValidateConfig) -> None:
+    """Raise InputError where so many words of a language are in no lexicon that it must be another language."""
+    for language in sorted({word["language"] for word in words if word["in_lexicon"] is not None}):
+        said = [word for word in words if word["language"] == language]
+        oov = [word for word in said if not word["in_lexicon"]]
+        tokens, missing = (sum(word["count"] for word in some) for some in (said, oov))
+        if missing <= config.max_oov_share * tokens or len(oov) < FEW_OOV_WORDS:
+            continue
+        raise InputError(
+            f"{100 * missing / tokens:.1f} % of the words in language '{language}' ({missing} of {tokens} tokens) are not in "
+            f"{config.lexicon or 'the English lexicon'}, such as {', '.join(word['word'] for word in oov[:5])}",
+            expected=f"at most {100 * config.max_oov_share:g} %: the corpus seems to be in another language than its lexicon",
+            remedy="name its language with --language of 'prepare' and its dictionary with --lexicon, and align it with "
+            "--aligner mfa; if language and lexicon are right, go on with --max-oov-share 1",
+        )
 
 
 def _corpus_findings(

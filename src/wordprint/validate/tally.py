@@ -74,6 +74,7 @@ class Tally:
         self.sample_rates: Counter[int] = Counter()
         self.channels: Counter[int] = Counter()
         self.unknown_characters: Counter[str] = Counter()
+        self.noise_marks: Counter[str] = Counter()
         self.speakers: dict[str, SpeakerTally] = {}
         self.words: dict[tuple[str, str], WordTally] = {}
         """By (language, word)."""
@@ -89,6 +90,7 @@ class Tally:
         self.seen_s += result["duration_s"]
         self.durations_s[round(result["duration_s"], 3)] += 1
         self.unknown_characters.update(result["unknown_characters"])
+        self.noise_marks.update(result["noise_marks"])
         if result["digest"] is not None:
             self.levels_db[result["level_db"]] += 1
             self.sample_rates[result["sample_rate"]] += 1

@@ -61,7 +61,7 @@ class DropList:
 
 def _entries(path: Path) -> Iterator[tuple[str, Span | None]]:
     try:
-        with path.open(encoding="utf-8", newline="\n") as lines:
+        with path.open(encoding="utf-8-sig", newline="\n") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield _parse(line, f"{path}:{number}")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from wordprint.errors import InputError
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.text import plain_words
+from wordprint.stages.textfile import read_text
 from wordprint.words.folders import folder_word
 from wordprint.words.options import WordsConfig
 from wordprint.words.split import common_side, side
@@ -151,7 +152,7 @@ def excluded_words(path: str | Path) -> set[str]:
         words = {part for name in names for part in plain_words(folder_word(name))}
     elif path.is_file():
         try:
-            words = set(plain_words(path.read_text(encoding="utf-8")))
+            words = set(plain_words(read_text(path)))
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8 text ({error})", expected="one word a line") from error
     else:
