@@ -56,11 +56,17 @@ def find_encoding(head: bytes) -> str:
         return "utf-16"
     nuls = {"utf-16-be": head[::2].count(0), "utf-16-le": head[1::2].count(0)}
     encoding = max(nuls, key=nuls.__getitem__)
-    if len(head) % 2 or min(nuls.values()) or not nuls[encoding]:
+    if len(head) % 2 or min(nuls.values()) or not nuls[encoding] or _begins_in_ascii(head):
         return "utf-8-sig"
     blocks = Counter(head[encoding == "utf-16-le" :: 2])
     one_script = sum(times for _, times in blocks.most_common(2)) >= _ONE_SCRIPT * blocks.total()
     return encoding if one_script or _is_no_ascii(head, encoding) else "utf-8-sig"
+
+
+def _begins_in_ascii(head: bytes) -> bool:
+    """Whether the first line is ASCII words, as the header of a table: NULs below it are damage, no encoding."""
+    first, end, _ = head.partition(b"\n")
+    return bool(end) and first.isascii() and b"\0" not in first and 2 * sum(map(str.isalnum, first.decode())) > len(first)
 
 
 def _is_no_ascii(head: bytes, encoding: str) -> bool:
