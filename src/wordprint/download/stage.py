@@ -15,9 +15,9 @@ from pathlib import Path
 
 from wordprint.download.catalogue import CORPORA, PREPARE, Corpus, Item
 from wordprint.download.fetch import Patience, fetch
-from wordprint.download.folders import RECEIPT, alone, data_folder, receipt_of, require_free_place, require_space, unpack
+from wordprint.download.folders import RECEIPT, corpus_folder, receipt_of, require_free_place, require_space, unpack
 from wordprint.download.release import COMMON_VOICE, take_release
-from wordprint.errors import ConfigError, disk_errors
+from wordprint.errors import ConfigError
 from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import SILENT, Progress, readable_bytes
 
@@ -53,10 +53,7 @@ def download(
         )
     items = _items(corpus, known, subsets)
     servers = ((_address(mirror),) if mirror else ()) + known.servers
-    folder = data_folder(data) / corpus
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with corpus_folder(data, corpus) as folder:
         missing = [item for item in items if not _is_complete(folder, item)]
         for item in missing:
             if item.is_archive:
