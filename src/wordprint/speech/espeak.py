@@ -108,8 +108,7 @@ class _Espeak:
         """The library, loaded and initialised, and its sample rate (Hz); raises MissingExtraError where its data is damaged."""
         library = ctypes.CDLL(self._library)
         rate = library.espeak_Initialize(output, 500, os.fsencode(self.data), options | _DONT_EXIT)
-        if rate <= 0:
-            _unload(library)
+        if rate <= 0:  # it stays loaded: a thread of its own may have begun
             raise MissingExtraError(f"espeak-ng can't start with the data in {self.data}", remedy="reinstall espeakng-loader")
         return library, rate
 
