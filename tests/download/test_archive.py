@@ -171,6 +171,17 @@ def test_what_is_no_archive(tmp_path, out, body):
         extract(tmp_path / "x", out, SILENT)
 
 
+def test_an_encrypted_zip(tmp_path, out):
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("1", b"one")
+    data = bytearray((tmp_path / "x").read_bytes())
+    for place in (6, data.index(b"PK\x01\x02") + 8):  # the flags, before the member and in the directory
+        data[place] |= 1
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(InputError, match="encrypted"):
+        extract(tmp_path / "x", out, SILENT)
+
+
 def test_a_zip_with_a_wrong_checksum(tmp_path, out):
     with zipfile.ZipFile(tmp_path / "x", "w") as archive:
         archive.writestr("1", b"one" * 100)

@@ -32,23 +32,9 @@ from wordprint.download.catalogue import CORPORA
 from wordprint.download.fetch import Patience
 from wordprint.download.stage import download, next_command
 from wordprint.errors import ConfigError, DiskFullError, DownloadError, InputError, OutputConflictError
-from wordprint.stages.progress import SILENT
 
 NOW = Patience(tries=2, wait_s=0, stall_s=5)
 LEXICON = b"TREE T R IY1\n"
-
-
-class Said:
-    """Remembers the lines."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
-
-    def task(self, *arguments):
-        return SILENT.task(*arguments)
 
 
 def tarball(files: dict[str, bytes]) -> bytes:
@@ -207,9 +193,9 @@ def test_the_next_command(tmp_path):
     assert f" --noise {tmp_path}/musan/musan/noise " in next_command("musan", [tmp_path / "musan/musan"])
 
 
-def test_what_is_complete_is_not_asked_for_again(server, tmp_path):
+def test_what_is_complete_is_not_asked_for_again(server, tmp_path, said):
     bring(server, tmp_path, subsets=["dev-clean-2"])
-    before, said = len(server.asked), Said()
+    before = len(server.asked)
     bring(server, tmp_path, subsets=["dev-clean-2"], progress=said)
     assert len(server.asked) == before
     assert [line.split(" in ")[0] for line in said.lines] == [
@@ -398,9 +384,8 @@ def release() -> dict[str, bytes]:
     return {f"cv-corpus-24.0-2025-12-05/cy/{name}": body for name, body in files.items()}
 
 
-def test_a_release_is_extracted_once(tmp_path, capsys):
+def test_a_release_is_extracted_once(tmp_path, capsys, said):
     archive = write(tmp_path / "cy.tar.gz", tarball(release()))
-    said = Said()
     (path,) = download("common-voice", tmp_path / "data", release=archive, progress=said)
     assert path == tmp_path / "data/common-voice/cv-corpus-24.0-2025-12-05/cy"
     assert tree(tmp_path / "data/common-voice") == release()

@@ -25,19 +25,6 @@ BODY = random.Random(0).randbytes(300_000)
 MD5 = "md5:" + hashlib.md5(BODY).hexdigest()
 
 
-class Said:
-    """Remembers the lines."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
-
-    def task(self, *arguments):
-        return SILENT.task(*arguments)
-
-
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
@@ -92,8 +79,7 @@ def test_goes_on_in_another_run(target):
     assert target.read_bytes() == BODY
 
 
-def test_a_server_that_ignores_ranges_starts_anew(target):
-    said = Said()
+def test_a_server_that_ignores_ranges_starts_anew(target, said):
     with Server({"a": Page(BODY, [Answer(cut=200_000)], then=Answer(ranges=False))}) as server:
         get(target, server.url("a"), checksum=MD5, progress=said)
     assert target.read_bytes() == BODY
@@ -119,8 +105,7 @@ def test_a_weak_tag_vouches_for_no_bytes(target):
     assert target.read_bytes() == BODY
 
 
-def test_silence_is_given_up(target):
-    said = Said()
+def test_silence_is_given_up(target, said):
     with Server({"a": Page(BODY, [Answer(cut=50_000, stall=True)])}) as server:
         get(target, server.url("a"), checksum=MD5, progress=said, patience=Patience(wait_s=0, stall_s=0.3))
     assert said.lines == [f"{server.host}: silent for 0.3 s after 50.0 kB of 300.0 kB"]
@@ -151,8 +136,7 @@ def test_parts_that_do_not_fit_are_found(target):
     assert target.read_bytes() == other
 
 
-def test_a_wrong_checksum_is_kept_aside_and_the_next_server_asked(target):
-    said = Said()
+def test_a_wrong_checksum_is_kept_aside_and_the_next_server_asked(target, said):
     with Server({"a": Page(BODY[::-1])}) as first, Server({"a": Page(BODY)}) as second:
         came = get(target, first.url("a"), second.url("a"), checksum=MD5, progress=said)
     assert came.url == second.url("a")

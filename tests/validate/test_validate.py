@@ -17,6 +17,7 @@ import soundfile
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl, read_utterances, write_jsonl
+from wordprint.stages.progress import Silent
 from wordprint.validate.findings import REASONS
 from wordprint.validate.options import ValidateConfig
 from wordprint.validate.stage import validate
@@ -404,14 +405,9 @@ def test_markup_in_names_and_transcripts_is_shown_as_text(lexicon, tmp_path):
 def test_the_summary_is_said_in_a_few_aligned_lines(corpus, lexicon, tmp_path):
     said: list[str] = []
 
-    class Listener:
+    class Listener(Silent):
         def say(self, line: str) -> None:
             said.append(line)
-
-        def task(self, *arguments: object) -> object:
-            from wordprint.stages.progress import SILENT
-
-            return SILENT.task(*arguments)
 
     validate(corpus, tmp_path / "out", ValidateConfig(lexicon=lexicon), progress=Listener())
     assert said[0].startswith("kept ")

@@ -12,7 +12,7 @@ from wordprint.speech.audio import read_audio, to_int16, write_audio
 from wordprint.words import hub
 from wordprint.words.convert import convert, from_folders, write_folders
 from wordprint.words.dataset import WordDataset
-from wordprint.words.folders import WordFolder, folder_word, safe_name, word_folder_name
+from wordprint.words.folders import WordFolder, folder_word, percent_encoded, word_folder_name
 from wordprint.words.split import check_leaks
 
 
@@ -85,7 +85,7 @@ def test_folders_without_speakers_become_one_unknown_speaker(tmp_path):
 def test_folder_names_read_back(word):
     assert folder_word(word_folder_name(word)) == word
     assert "/" not in word_folder_name(word)
-    assert "_" not in safe_name(word)
+    assert "_" not in percent_encoded(word)
 
 
 def test_dataset_to_datasets_and_back(dataset, tmp_path):

@@ -83,7 +83,8 @@ def find_kind(path: Path) -> str:
 
 def load_reader(kind: str) -> Reader:
     """The function that reads corpora of this kind; raises ConfigError where one's own can't be imported."""
-    reader: Reader = find_part({known: f"wordprint.corpora.{known}:prepare" for known in KINDS}, kind, "corpus reader")
+    ours = {known: f"wordprint.corpora.{known}:prepare" for known in (*KINDS, SYNTHETIC)}
+    reader: Reader = find_part(ours, kind, "corpus reader")
     return reader
 
 

@@ -162,10 +162,7 @@ def _utterances(
 def _found(corpora: Sequence[Source], config: PrepareConfig) -> Iterator[tuple[str, Utterance | Problem]]:
     """(corpus, what its reader yields) under ids that are unique among the corpora and safe as file names."""
     for corpus in corpora:
-        kind, options = corpus.kind or "", config
-        if kind == SYNTHETIC:
-            kind, options = "librispeech", replace(config, language="en")
-        for item in load_reader(kind)(corpus.path or Path(), options):
+        for item in load_reader(corpus.kind or "")(corpus.path or Path(), config):
             yield corpus.name, _adopt(item, corpus.name)
 
 

@@ -8,7 +8,7 @@ No licence applies to the speech itself; espeak-ng is GPL-3.0-or-later software.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.corpora import librispeech
 from wordprint.corpora.options import PrepareConfig
+from wordprint.corpora.reader import Problem
 from wordprint.corpora.sentences import draw_sentences
 from wordprint.errors import ConfigError, InputError
-from wordprint.records import Interval
+from wordprint.records import Interval, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.speech.espeak import ACCENTS, Synthesiser, Voice
 from wordprint.stages.cluster import Cluster
@@ -55,6 +57,11 @@ class Line:
     speaker: Speaker
     text: str
     seed: tuple[int, int]
+
+
+def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
+    """What `write_corpus` wrote: English in the layout of LibriSpeech."""
+    return librispeech.prepare(path, replace(config, language="en"))
 
 
 def draw_speakers(count: int, seed: int) -> list[Speaker]:

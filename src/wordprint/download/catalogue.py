@@ -36,20 +36,15 @@ class Item:
     """`md5:…` or `sha256:…`; None where none is published."""
     makes: str
     """The file or folder, below the folder of the corpus, that is there when all is done."""
-    flat: bool = False
-    """Whether the archive has its files at the top instead of in the folder that it makes."""
     growth: float = 1.0
     """Bytes on the disk per byte of the archive, once it is extracted."""
+    flat: bool = False
+    """Whether the archive has its files at the top instead of in the folder that it makes."""
 
     @property
     def file(self) -> str:
         """Name of the file on the server."""
         return self.path.rpartition("/")[2]
-
-    @property
-    def inside(self) -> str:
-        """The folder in the archive that becomes `makes`."""
-        return "" if self.flat else self.makes
 
     @property
     def is_archive(self) -> bool:
@@ -73,9 +68,16 @@ class Corpus:
     """Whether leaving out `--subset` means all of it; not where that is more than most people want."""
 
 
+def _openslr(name: str, place: str, size_bytes: int, md5: str, makes: str, growth: float) -> Item:
+    return Item(name, f"resources/{place}", size_bytes, f"md5:{md5}", makes, growth)
+
+
 def _librispeech(name: str, resource: int, size_bytes: int, md5: str) -> Item:
-    path = f"resources/{resource}/{name}.tar.gz"
-    return Item(name, path, size_bytes, f"md5:{md5}", f"LibriSpeech/{name}", growth=1.05)
+    return _openslr(name, f"{resource}/{name}.tar.gz", size_bytes, md5, f"LibriSpeech/{name}", growth=1.05)
+
+
+def _speech_commands(name: str, makes: str, size_bytes: int, sha256: str) -> Item:
+    return Item(name, f"data/{makes}.tar.gz", size_bytes, f"sha256:{sha256}", makes, growth=1.6, flat=True)
 
 
 CORPORA = {
@@ -104,23 +106,14 @@ CORPORA = {
         licence="CC BY 4.0",
         servers=GOOGLE,
         items=(
-            Item(
-                "v0.02",
-                "data/speech_commands_v0.02.tar.gz",
-                2_428_923_189,
-                "sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
-                makes="speech_commands_v0.02",
-                flat=True,
-                growth=1.6,
+            _speech_commands(
+                "v0.02", "speech_commands_v0.02", 2_428_923_189, "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58"
             ),
-            Item(
+            _speech_commands(
                 "test-set",
-                "data/speech_commands_test_set_v0.02.tar.gz",
+                "speech_commands_test_set_v0.02",
                 112_563_277,
-                "sha256:cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df",
-                makes="speech_commands_test_set_v0.02",
-                flat=True,
-                growth=1.6,
+                "cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df",
             ),
         ),
         next_command=PREPARE,
@@ -129,16 +122,7 @@ CORPORA = {
         title="music, speech and noise to train against",
         licence="CC BY 4.0 (each recording has its own)",
         servers=OPENSLR,
-        items=(
-            Item(
-                "musan",
-                "resources/17/musan.tar.gz",
-                11_086_114_085,
-                "md5:0c472d4fc0c5141eca47ad1ffeb2a7df",
-                makes="musan",
-                growth=1.2,
-            ),
-        ),
+        items=(_openslr("musan", "17/musan.tar.gz", 11_086_114_085, "0c472d4fc0c5141eca47ad1ffeb2a7df", "musan", 1.2),),
         next_command="wordprint train work/words --noise {folder}/musan/noise --output work/train",
     ),
     "rirs-noises": Corpus(
@@ -146,14 +130,7 @@ CORPORA = {
         licence="Apache-2.0",
         servers=OPENSLR,
         items=(
-            Item(
-                "rirs-noises",
-                "resources/28/rirs_noises.zip",
-                1_311_166_223,
-                "md5:e6f48e257286e05de56413b4779d8ffb",
-                makes="RIRS_NOISES",
-                growth=3.0,
-            ),
+            _openslr("rirs-noises", "28/rirs_noises.zip", 1_311_166_223, "e6f48e257286e05de56413b4779d8ffb", "RIRS_NOISES", 3.0),
         ),
         next_command="wordprint train work/words --rir {folder}/RIRS_NOISES/simulated_rirs --output work/train",
     ),

@@ -14,15 +14,15 @@ import http.client
 import json
 import os
 import random
-import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from wordprint import __version__
@@ -31,7 +31,6 @@ from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import BYTES, Progress, readable_bytes
 
 CHUNK_BYTES = 1 << 18
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _WORTH_ANOTHER = frozenset((408, 416, 425, 429))
 """Statuses below 500 after which the same server may still give the file."""
 
@@ -80,21 +79,22 @@ def fetch(
     """
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            digest = _read_back(target, checksum, progress)
-            if not _set_aside(target, target, digest, checksum, f"{target} was there already:", progress):
-                return Fetched(None, target.stat().st_size, _text(digest))
-        partial = _Partial(target, checksum, progress)
+        if target.exists() and (seen := _verify(target, target, checksum, f"{target} was there already:", progress)):
+            return Fetched(None, target.stat().st_size, seen)
+        partial = _Partial(target)
         live, reasons = list(urls), dict.fromkeys(urls, "")
         turn = failures = 0
         while live:
-            url = live[turn % len(live)]
-            longest = partial.longest
+            url, longest = live[turn % len(live)], partial.longest
             try:
-                _transfer(url, partial, size_bytes, progress, patience.stall_s)
-                begun_at = partial.note.get("url")
-                if fetched := partial.finish(url):
-                    return fetched
+                _transfer(url, partial, size_bytes, checksum, progress, patience.stall_s)
+                begun_at = partial.note["url"]
+                if seen := _verify(partial.path, target, checksum, f"{_host(url)}:", progress):
+                    os.replace(partial.path, target)
+                    partial.sidecar.unlink(missing_ok=True)
+                    return Fetched(url, partial.size, seen)
+                partial.start({})
+                partial.longest = 0
                 # a part that came from another server may be what is wrong
                 raise _AttemptError(f"wrong checksum, kept aside as {target.name}.corrupt", final=begun_at == url)
             except _AttemptError as error:
@@ -132,26 +132,23 @@ class _AttemptError(Exception):
 
 
 class _Partial:
-    """What has come so far, the checksum of it, and the `note` of which file on a server it is a part."""
+    """What has come so far, and the `note` of which file on a server it is a part."""
 
-    def __init__(self, target: Path, checksum: str | None, progress: Progress) -> None:
-        self.target, self.checksum, self.progress = target, checksum, progress
+    def __init__(self, target: Path) -> None:
         self.path = target.with_name(f"{target.name}.partial")
         self.sidecar = target.with_name(f"{target.name}.partial.json")
-        self.note = self._read_note()
+        self.note: dict[str, Any] = {}
+        with suppress(FileNotFoundError, ValueError):
+            note = json.loads(self.sidecar.read_text(encoding="utf-8"))
+            self.note = note if isinstance(note, dict) and self.path.is_file() else {}
         if not self.note:
             self.path.unlink(missing_ok=True)  # nobody knows what it is
-        self.digest = _read_back(self.path, checksum, progress) if self.note else _new_digest(checksum)
         self.size = self.longest = self.path.stat().st_size if self.note else 0
 
-    @property
-    def complete(self) -> bool:
-        return 0 < self.size == self.note.get("size_bytes")
-
-    def headers(self, url: str) -> dict[str, str]:
+    def headers(self, url: str, checksum: str | None) -> dict[str, str]:
         """What asks for the rest, where it can be told that what is here belongs to the file at `url`."""
         validator = self.note.get("validator") if self.note.get("url") == url else None
-        if not self.size or not (validator or self.checksum):
+        if not self.size or not (validator or checksum):
             return {}
         # another server has other validators: the length and, in the end, the checksum tell whether the parts fit
         return {"Range": f"bytes={self.size}-"} | ({"If-Range": validator} if validator else {})
@@ -160,59 +157,37 @@ class _Partial:
         """Throw away what is here and begin the file that `note` describes."""
         self.path.unlink(missing_ok=True)  # before the note: a kill in between must not leave it beside another's bytes
         write_json(self.sidecar, note)
-        self.note, self.size, self.digest = note, 0, _new_digest(self.checksum)
-
-    def add(self, chunk: bytes, file: IO[bytes]) -> None:
-        file.write(chunk)
-        self.digest.update(chunk)
-        self.size += len(chunk)
-        self.longest = max(self.longest, self.size)
-
-    def finish(self, url: str) -> Fetched | None:
-        """Give the complete file its name; None, and all starts anew, when its checksum is wrong."""
-        if _set_aside(self.path, self.target, self.digest, self.checksum, f"{_host(url)}:", self.progress):
-            self.start({})
-            self.longest = 0
-            return None
-        with self.path.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(self.path, self.target)
-        self.sidecar.unlink(missing_ok=True)
-        return Fetched(url, self.size, _text(self.digest))
-
-    def _read_note(self) -> dict[str, Any]:
-        try:
-            note = json.loads(self.sidecar.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return note if isinstance(note, dict) and self.path.is_file() else {}
+        self.note, self.size = note, 0
 
 
-def _transfer(url: str, partial: _Partial, size_bytes: int | None, progress: Progress, stall_s: float) -> None:
+def _transfer(
+    url: str, partial: _Partial, size_bytes: int | None, checksum: str | None, progress: Progress, stall_s: float
+) -> None:
     """Add to `partial` what the server gives; raises _AttemptError unless the file is then complete."""
-    if partial.complete:
+    if 0 < partial.size == partial.note.get("size_bytes"):
         return
-    with _open(url, partial, stall_s) as response:
+    with _open(url, partial, checksum, stall_s) as response:
         total = _begin(url, response, partial, size_bytes, progress)
-        name = f"{partial.target.name} (the rest)" if partial.size else partial.target.name
+        name = f"{partial.path.stem} (the rest)" if partial.size else partial.path.stem
         with partial.path.open("ab") as file, progress.task(name, total - partial.size, BYTES) as task:
             while partial.size < total:
+                why = "the connection broke"
                 try:
                     chunk = response.read1(min(CHUNK_BYTES, total - partial.size))
                 except (OSError, http.client.HTTPException) as error:
-                    chunk = b""
-                    silent = isinstance(error, TimeoutError)
-                else:
-                    silent = False
+                    chunk, why = b"", _why(error, stall_s)
                 if not chunk:
-                    what = f"silent for {stall_s:g} s" if silent else "the connection broke"
-                    raise _AttemptError(f"{what} after {readable_bytes(partial.size)} of {readable_bytes(total)}")
-                partial.add(chunk, file)
+                    raise _AttemptError(f"{why} after {readable_bytes(partial.size)} of {readable_bytes(total)}")
+                file.write(chunk)
+                partial.size += len(chunk)
+                partial.longest = max(partial.longest, partial.size)
                 task.advance(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
 
 
-def _open(url: str, partial: _Partial, stall_s: float) -> http.client.HTTPResponse:
-    headers = {"User-Agent": f"wordprint/{__version__}", "Accept-Encoding": "identity", **partial.headers(url)}
+def _open(url: str, partial: _Partial, checksum: str | None, stall_s: float) -> http.client.HTTPResponse:
+    headers = {"User-Agent": f"wordprint/{__version__}", "Accept-Encoding": "identity", **partial.headers(url, checksum)}
     try:
         response: http.client.HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=stall_s)
     except urllib.error.HTTPError as error:
@@ -224,9 +199,7 @@ def _open(url: str, partial: _Partial, stall_s: float) -> http.client.HTTPRespon
             asked_s = float(asked) if asked.isdecimal() else 0.0
             raise _AttemptError(f"HTTP {error.code} {error.reason}", final, asked_s) from error
     except (OSError, http.client.HTTPException) as error:
-        why = getattr(error, "reason", error)  # of a URLError
-        text = getattr(why, "strerror", None) or str(why) or type(why).__name__
-        raise _AttemptError(f"silent for {stall_s:g} s" if isinstance(why, TimeoutError) else text) from error
+        raise _AttemptError(_why(error, stall_s)) from error
     return response
 
 
@@ -236,9 +209,9 @@ def _begin(url: str, response: http.client.HTTPResponse, partial: _Partial, size
     if headers.get_content_type() == "text/html":
         raise _AttemptError("answers with a web page instead of the file", final=True)
     if response.status == HTTPStatus.PARTIAL_CONTENT:
-        found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-        if found and (int(found[1]), int(found[2])) == (partial.size, partial.note.get("size_bytes")):
-            return int(found[2])
+        total, place = int(partial.note.get("size_bytes", 0)), headers.get("Content-Range", "")
+        if place.startswith(f"bytes {partial.size}-") and place.endswith(f"/{total}"):
+            return total
         partial.start({})
         raise _AttemptError("goes on at another place than was asked for")
     length = headers.get("Content-Length", "")
@@ -258,29 +231,24 @@ def _host(url: str) -> str:
     return urlsplit(url).netloc
 
 
-def _read_back(path: Path, checksum: str | None, progress: Progress) -> hashlib._Hash:
-    """The checksum of what is there already."""
-    digest = _new_digest(checksum)
-    with progress.task(f"check {path.name}", path.stat().st_size, BYTES) as task, path.open("rb") as file:
+def _why(error: Exception, stall_s: float) -> str:
+    cause = getattr(error, "reason", error)  # of a URLError
+    if isinstance(cause, TimeoutError):
+        return f"silent for {stall_s:g} s"
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+
+
+def _verify(path: Path, target: Path, checksum: str | None, where: str, progress: Progress) -> str | None:
+    """The checksum of what is on the disk; None where another one is published: that is said, and the file set aside."""
+    digest = hashlib.new((checksum or "sha256").partition(":")[0], usedforsecurity=False)
+    with progress.task(f"check {target.name}", path.stat().st_size, BYTES) as task, path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             task.advance(len(chunk))
-    return digest
-
-
-def _set_aside(path: Path, target: Path, digest: hashlib._Hash, checksum: str | None, where: str, progress: Progress) -> bool:
-    """Rename a file whose checksum is not the published one, and say so; False where it is, or none is published."""
-    if checksum in (None, _text(digest)):
-        return False
+    seen = f"{digest.name}:{digest.hexdigest()}"
+    if checksum in (None, seen):
+        return seen
     corrupt = target.with_name(f"{target.name}.corrupt")
     os.replace(path, corrupt)
-    progress.say(f"{where} checksum {_text(digest)}, published {checksum}; kept aside as {corrupt}, not used")
-    return True
-
-
-def _new_digest(checksum: str | None) -> hashlib._Hash:
-    return hashlib.new((checksum or "sha256").partition(":")[0], usedforsecurity=False)
-
-
-def _text(digest: hashlib._Hash) -> str:
-    return f"{digest.name}:{digest.hexdigest()}"
+    progress.say(f"{where} checksum {seen}, published {checksum}; kept aside as {corrupt}, not used")
+    return None

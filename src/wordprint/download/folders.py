@@ -33,12 +33,15 @@ def data_folder(data: str | Path | None) -> Path:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep a second `wordprint download` out of the folder of a corpus; the lock goes with the process."""
+def corpus_folder(data: str | Path | None, corpus: str) -> Iterator[Path]:
+    """The folder of a corpus below `data`, made, and kept from a second `wordprint download`; the lock goes with the process."""
+    folder = data_folder(data) / corpus
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl
     except ImportError:  # Windows
-        yield
+        yield folder
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -48,7 +51,7 @@ def alone(folder: Path) -> Iterator[None]:
             except BlockingIOError as error:
                 seen = f"another 'wordprint download' is at work in {folder}"
                 raise OutputConflictError(seen, remedy="wait until it is done") from error
-        yield
+        yield folder
     finally:
         os.close(handle)
 

@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 from wordprint.download.archive import first_file
-from wordprint.download.folders import RECEIPT, alone, data_folder, receipt_of, require_free_place, require_space, unpack
-from wordprint.errors import InputError, disk_errors
+from wordprint.download.folders import RECEIPT, corpus_folder, receipt_of, require_free_place, require_space, unpack
+from wordprint.errors import InputError
 from wordprint.stages.progress import Progress
 
 COMMON_VOICE = "common-voice"
@@ -41,19 +41,17 @@ def take_release(release: str | Path | None, data: str | Path | None, progress: 
         return languages
     if not path.is_file():
         raise InputError(f"{path} does not exist", expected="the tarball or the folder of a Common Voice release")
-    return [_extract(path, data_folder(data) / COMMON_VOICE, progress)]
+    return [_extract(path, data, progress)]
 
 
-def _extract(archive: Path, folder: Path, progress: Progress) -> Path:
+def _extract(archive: Path, data: str | Path | None, progress: Progress) -> Path:
     first = first_file(archive)
     if first is None or len(first.parts) < 3 or not first.parts[0].startswith(_PREFIX):
         seen = f"{archive} begins with '{first}'" if first else f"{archive} holds no files"
         raise InputError(seen, expected=f"a Common Voice release of scripted speech: {LAYOUT}")
     name = "/".join(first.parts[:2])
-    made = folder / name
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with corpus_folder(data, COMMON_VOICE) as folder:
+        made = folder / name
         if (made / RECEIPT).is_file():
             progress.say(f"{COMMON_VOICE}: already there in {made}")
             return made

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from wordprint.download.catalogue import CORPORA, PREPARE, Corpus, Item
 from wordprint.download.fetch import Patience, fetch
-from wordprint.download.folders import RECEIPT, alone, data_folder, receipt_of, require_free_place, require_space, unpack
+from wordprint.download.folders import RECEIPT, corpus_folder, receipt_of, require_free_place, require_space, unpack
 from wordprint.download.release import COMMON_VOICE, take_release
-from wordprint.errors import ConfigError, disk_errors
+from wordprint.errors import ConfigError
 from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import SILENT, Progress, readable_bytes
 
@@ -43,7 +43,8 @@ def download(
     report = progress or SILENT
     if corpus == COMMON_VOICE:
         return take_release(release, data, report)
-    known = _corpus(corpus)
+    _require_known(corpus, (*CORPORA, COMMON_VOICE), f"unknown corpus '{corpus}'")
+    known = CORPORA[corpus]
     if release:
         raise ConfigError(
             f"{corpus} takes no path, and '{release}' was given",
@@ -52,10 +53,7 @@ def download(
         )
     items = _items(corpus, known, subsets)
     servers = ((_address(mirror),) if mirror else ()) + known.servers
-    folder = data_folder(data) / corpus
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with corpus_folder(data, corpus) as folder:
         missing = [item for item in items if not _is_complete(folder, item)]
         for item in missing:
             if item.is_archive:
@@ -100,7 +98,7 @@ def _bring(folder: Path, item: Item, urls: Sequence[str], progress: Progress, pa
     about = {"size_bytes": came.size_bytes, "checksum": came.checksum, "published_checksum": item.checksum}
     receipt = receipt_of(folder.name, item.name, url=came.url, **about)
     if item.is_archive:
-        unpack(target, folder, item.inside, item.makes, receipt, progress)
+        unpack(target, folder, "" if item.flat else item.makes, item.makes, receipt, progress)
     else:
         write_json(_receipt_path(folder, item), receipt)
 
@@ -126,19 +124,19 @@ def _still_to_come(folder: Path, item: Item) -> int:
     return max((item.size_bytes or 0) - sum(path.stat().st_size for path in present if path.exists()), 0)
 
 
-def _corpus(name: str) -> Corpus:
-    if name in CORPORA:
-        return CORPORA[name]
-    names = [*CORPORA, COMMON_VOICE]
-    raise ConfigError(f"unknown corpus '{name}'", f"one of {', '.join(names)}", _nearest(name, names))
+def _require_known(name: str, names: Sequence[str], seen: str) -> None:
+    """Raise ConfigError unless `name` is one of `names`."""
+    if name not in names:
+        near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+        remedy = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ConfigError(seen, f"one of {', '.join(names)}", remedy)
 
 
 def _items(name: str, corpus: Corpus, subsets: Sequence[str]) -> list[Item]:
     """The items that were asked for and those that always come, in the catalogue's order."""
     names = [item.name for item in corpus.items]
     for subset in subsets:
-        if subset not in names:
-            raise ConfigError(f"{name} has no subset '{subset}'", f"one of {', '.join(names)}", _nearest(subset, names))
+        _require_known(subset, names, f"{name} has no subset '{subset}'")
     if not subsets and not corpus.whole:
         sizes = ", ".join(f"{item.name} ({_size(item)})" for item in corpus.items)
         raise ConfigError(f"{name} is large: say which parts", f"--subset and one or more of {sizes}")
@@ -147,11 +145,6 @@ def _items(name: str, corpus: Corpus, subsets: Sequence[str]) -> list[Item]:
 
 def _size(item: Item) -> str:
     return readable_bytes(item.size_bytes) if item.size_bytes else "a few MB"
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(repr(each) for each in near)}?" if near else ""
 
 
 def _address(mirror: str) -> str:

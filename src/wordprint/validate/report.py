@@ -27,6 +27,8 @@ BINS = 40
 SHOWN = 200
 """Rows of a table in the HTML report; report.json and words.jsonl have all."""
 
+_OOV_KEYS = ("word", "language", "count", "speakers")
+
 PLAYED_S = 6.0
 """Seconds of an example that the HTML report carries."""
 
@@ -35,7 +37,6 @@ def build_report(
     tally: Tally, words: Sequence[Mapping[str, Any]], problems: Problems, dropped: Mapping[str, int], config: ValidateConfig
 ) -> dict[str, Any]:
     """The content of report.json; `words` is `tally.word_table(…)`, `dropped` counts utterances by the reason that dropped them."""
-    oov = [word for word in words if word["in_lexicon"] is False]
     return {
         "schema": SCHEMA,
         "config": config_to_json(config),
@@ -47,14 +48,8 @@ def build_report(
         "sample_rates": {str(rate): count for rate, count in sorted(tally.sample_rates.items())},
         "channels": {str(count): utterances for count, utterances in sorted(tally.channels.items())},
         "speakers": tally.speaker_table(),
-        "words": {
-            "types": len(words),
-            "tokens": tally.tokens,
-            "few_speakers": sum(word["speakers"] < config.min_speakers_per_word for word in words),
-            "oov_types": len(oov),
-            "oov_tokens": sum(word["count"] for word in oov),
-        },
-        "oov": [{key: word[key] for key in ("word", "language", "count", "speakers")} for word in oov],
+        "words": tally.word_summary(words, config.min_speakers_per_word),
+        "oov": [{key: word[key] for key in _OOV_KEYS} for word in words if word["in_lexicon"] is False],
         "unknown_characters": dict(sorted(tally.unknown_characters.items(), key=lambda pair: (-pair[1], pair[0]))),
         "noise_marks": dict(sorted(tally.noise_marks.items(), key=lambda pair: (-pair[1], pair[0]))),
     }

@@ -194,12 +194,11 @@ def _corpus_findings(
         yield "one_speaker", f"all of the {tally.kept} utterances are by one speaker"
     if len(words) == 1:
         yield "one_word", f"“{words[0]['word']}” is the only word"
-    rare = sum(word["speakers"] < config.min_speakers_per_word for word in words)
-    if rare:
+    count = tally.word_summary(words, config.min_speakers_per_word)
+    if rare := count["few_speakers"]:
         yield "few_speakers", f"{rare} of {len(words)} words have fewer than {config.min_speakers_per_word} speakers"
-    oov = [word for word in words if word["in_lexicon"] is False]
-    if oov:
-        tokens = sum(word["count"] for word in oov)
-        yield "oov_words", f"{len(oov)} words, {tokens} of {tally.tokens} tokens ({100 * tokens / tally.tokens:.1f} %)"
+    if types := count["oov_types"]:
+        share = f"{count['oov_tokens']} of {tally.tokens} tokens ({100 * count['oov_tokens'] / tally.tokens:.1f} %)"
+        yield "oov_words", f"{types} words, {share}"
     for language, why in sorted(unchecked.items()):
         yield "no_lexicon", f"language '{language}': {why}"

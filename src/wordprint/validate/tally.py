@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,6 +131,17 @@ class Tally:
             }
             for name, tally in order
         ]
+
+    def word_summary(self, words: Sequence[Mapping[str, Any]], min_speakers: int) -> dict[str, int]:
+        """Types and tokens of `words`, which `word_table` made: all, those with too few speakers, those outside the lexicon."""
+        oov = [word["count"] for word in words if word["in_lexicon"] is False]
+        return {
+            "types": len(words),
+            "tokens": self.tokens,
+            "few_speakers": sum(word["speakers"] < min_speakers for word in words),
+            "oov_types": len(oov),
+            "oov_tokens": sum(oov),
+        }
 
     def word_table(self, lexicons: dict[str, Lexicon | None]) -> list[dict[str, Any]]:
         """Word types, the commonest first; `in_lexicon` is None for a language without a lexicon."""

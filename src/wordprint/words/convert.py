@@ -15,7 +15,7 @@ from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
 from wordprint.words import hub
 from wordprint.words.dataset import WordDataset, is_word_dataset
-from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER, WordFolder, safe_name, word_folder_name
+from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER, WordFolder, percent_encoded, word_folder_name
 from wordprint.words.lhotse import write_lhotse
 from wordprint.words.options import WordsConfig
 from wordprint.words.rules import Rules
@@ -81,7 +81,7 @@ def write_folders(
         context = round(context_s * SAMPLE_RATE)
         with stage.progress.task("convert", len(indices), "segments") as task:
             for index in indices:
-                speaker, utterance = safe_name(speaker_names[speakers[index]]), safe_name(id_names[ids[index]])
+                speaker, utterance = percent_encoded(speaker_names[speakers[index]]), percent_encoded(id_names[ids[index]])
                 name = f"{speaker}_{utterance}_{starts[index]}.flac"
                 path = stage.output / word_folder_name(word_names[words[index]]) / name
                 if not path.exists():  # a run that was killed goes on

@@ -76,14 +76,14 @@ def folder_word(name: str) -> str:
     return name if name.startswith("_") else unquote(name.replace("_", " ")).lower()
 
 
-def safe_name(text: str) -> str:
+def percent_encoded(text: str) -> str:
     """`text` as part of a file name, without `_` and without what file systems refuse (percent-encoded)."""
     return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def word_folder_name(word: str) -> str:
     """The folder name of a word or phrase; `folder_word` reads it back."""
-    return "_".join(safe_name(part) for part in word.split(" "))
+    return "_".join(percent_encoded(part) for part in word.split(" "))
 
 
 def _recordings(folder: Path) -> list[Recording]:

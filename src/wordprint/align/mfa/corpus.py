@@ -43,8 +43,8 @@ def write_corpus(folder: Path, entries: Iterable[Entry]) -> Iterator[Written | t
     speakers: dict[str, str] = {}
     for number, entry in enumerate(entries):
         utterance = entry.utterance
-        speaker = speakers.setdefault(utterance.speaker, safe_name(len(speakers), utterance.speaker))
-        path = folder / speaker / safe_name(number, utterance.utterance_id)
+        speaker = speakers.setdefault(utterance.speaker, numbered_name(len(speakers), utterance.speaker))
+        path = folder / speaker / numbered_name(number, utterance.utterance_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             duration_s = _write_wav(path.with_suffix(".wav"), utterance)
@@ -55,7 +55,7 @@ def write_corpus(folder: Path, entries: Iterable[Entry]) -> Iterator[Written | t
         yield Written(entry, f"{speaker}/{path.name}", duration_s)
 
 
-def safe_name(number: int, name: str) -> str:
+def numbered_name(number: int, name: str) -> str:
     """`000012-19-227-0015`: unique by its number, and readable in MFA's messages."""
     return f"{number:06d}-{re.sub('[^A-Za-z0-9_-]', '_', name)[:_LONGEST_NAME]}"
 
