@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from wordprint.speech.audio import AudioInfo, probe_audio
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import StageRun, open_stage
 from wordprint.stages.disk_table import Table
+from wordprint.stages.hashing import digest64
 from wordprint.stages.manifest import UTTERANCES, atomic_write, to_line
 from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
@@ -190,7 +190,7 @@ def safe_name(name: str) -> str:
     """`name` as a file name: `/` becomes `-`, what is no letter, digit or inner dot `_`; a long one ends in a hash."""
     safe = re.sub(r"[^\w.-]", "_", name.replace("/", "-"))
     safe = re.sub(r"^\.|\.$", "_", safe) or "_"
-    return safe if len(safe.encode()) <= _ID_LIMIT else f"{safe[: _ID_LIMIT // 4]}-{sha256(name.encode()).hexdigest()[:16]}"
+    return safe if len(safe.encode()) <= _ID_LIMIT else f"{safe[: _ID_LIMIT // 4]}-{digest64(name).hex()}"
 
 
 def _printable(text: str) -> str:

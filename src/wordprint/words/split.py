@@ -7,7 +7,6 @@ trained on nor evaluated by default.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import LeakError
+from wordprint.stages.hashing import digest64
 
 if TYPE_CHECKING:
     from wordprint.words.dataset import WordDataset
@@ -29,8 +29,7 @@ _REBUILD = "build the word dataset again with 'wordprint words'"
 
 def position(name: str, kind: str) -> float:
     """Where a name of a `kind` ("speaker", "word") lies in [0, 1): SHA-256 of both, so the same on every machine."""
-    digest = hashlib.sha256(f"wordprint.split/1\0{kind}\0{name}".encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
+    return int.from_bytes(digest64(f"wordprint.split/1\0{kind}\0{name}")[:6], "big") / 2**48
 
 
 def side(name: str, kind: str, validation: float, test: float) -> str:
