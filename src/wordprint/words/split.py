@@ -7,7 +7,7 @@ trained on nor evaluated by default.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -43,11 +43,6 @@ def side(name: str, kind: str, validation: float, test: float) -> str:
 def common_side(sides: Sequence[str]) -> str:
     """The side that all have, or `held_out`."""
     return sides[0] if len(set(sides)) == 1 else HELD_OUT
-
-
-def check_disjoint(kind: str, trained: Iterable[str], evaluated: Iterable[str], where: str = "the evaluation") -> None:
-    """Raise LeakError naming what stands in both; `kind` ("words", "speakers", …) is for the message."""
-    _raise_if_any(kind, set(trained) & set(evaluated), f"both in training and in {where}", "leave them out of one of the two")
 
 
 def check_leaks(dataset: WordDataset) -> None:
@@ -131,12 +126,12 @@ def _check_contexts(
             )
 
 
-def _raise_if_any(kind: str, both: set[str], where: str, remedy: str = _REBUILD) -> None:
+def _raise_if_any(kind: str, both: set[str], where: str) -> None:
     if both:
         names = ", ".join(f"'{name}'" for name in sorted(both)[:_NAMED])
         more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
         raise LeakError(
             f"{len(both)} {kind} {where}: {names}{more}",
             expected="no overlap",
-            remedy=remedy,
+            remedy=_REBUILD,
         )
