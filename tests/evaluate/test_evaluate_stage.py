@@ -70,8 +70,8 @@ def test_published_lists_give_the_figures_again(scored, word_folder):
     entry = _metrics(scored)["data"][0]
     tokens = list(read_jsonl(scored / entry["tokens_list"]["file"]))
     audio = load_tokens(word_folder)
-    assert [token["name"] for token in tokens] == audio.names
-    embeddings = Bands().embed(audio.waveforms(8000))
+    assert [token["name"] for token in tokens] == [token.name for token in audio]
+    embeddings = Bands().embed(next(audio.batches(8000, len(audio))))
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     protocol = entry["protocols"]["open_set"]
     assert digest_file(scored / protocol["trials"]["file"]) == protocol["trials"]["sha256"]

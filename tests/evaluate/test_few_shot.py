@@ -77,10 +77,11 @@ def test_prototype_is_the_unit_mean():
     assert few_shot.prototypes(embeddings, np.array([[0, 1], [1, 2]])) == pytest.approx(np.array([[0.5**0.5, 0.5**0.5], [0, 1]]))
 
 
-def test_open_set_agrees_with_a_loop():
+def test_open_set_agrees_with_a_loop(monkeypatch):
     data = _tokens(spread=0.9)
     embeddings, words, _ = data
-    result = _open_set(data, fars=(0.05, 0.2))
+    monkeypatch.setattr(few_shot, "OPEN_SET_FARS", (0.05, 0.2))
+    result = _open_set(data)
     for entry in result.results:
         closed, accuracy = [], {0.05: [], 0.2: []}
         for draw in result.draws:
@@ -177,7 +178,7 @@ def test_user_defined_agrees_with_a_loop():
     embeddings, words, people = _tokens(spread=0.9)
     result = few_shot.user_defined(
         embeddings, words, people, generator=np.random.default_rng(0), targets=["yes", "no", "up"], unknown=["bed"],
-        shots=(2,), draws=3, fars=(0.1,),
+        shots=(2,), draws=3,
     )  # fmt: skip
     frr, f1 = [], []
     for draw in result.draws:
@@ -201,9 +202,11 @@ def test_user_defined_agrees_with_a_loop():
     assert result.best.estimates["macro_f1"].mean == pytest.approx(np.mean(f1))
 
 
-def test_select_kaist_caps_the_recordings():
+def test_select_kaist_caps_the_recordings(monkeypatch):
     words = np.array(["zero"] * 5 + ["one"] * 2 + ["bed"] * 4 + ["cat"] * 3 + ["dog"] * 1 + ["_silence_"] * 6)
-    chosen = few_shot.select_kaist(words, np.random.default_rng(0), per_keyword=3, unknown_words=2, per_unknown=3, silences=4)
+    for name, count in {"PER_KEYWORD": 3, "UNKNOWN_WORDS": 2, "PER_UNKNOWN": 3, "SILENCES": 4}.items():
+        monkeypatch.setattr(few_shot, name, count)
+    chosen = few_shot.select_kaist(words, np.random.default_rng(0), few_shot.DIGITS)
     kinds, counts = np.unique(words[chosen], return_counts=True)
     assert dict(zip(kinds.tolist(), counts.tolist(), strict=True)) == {"zero": 3, "one": 2, "bed": 3, "cat": 3, "_silence_": 4}
 

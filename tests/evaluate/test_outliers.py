@@ -10,7 +10,7 @@ from toy_model import write_model
 from train.conftest import write_alignments
 from wordprint.errors import ConfigError, DatasetError
 from wordprint.evaluate import outliers as stage
-from wordprint.evaluate.centres import Centres, sum_by_word, usual_pronunciations
+from wordprint.evaluate.centres import compare, usual_pronunciations
 from wordprint.evaluate.options import OutliersConfig
 from wordprint.evaluate.outliers import outliers
 from wordprint.records import Alignment, Interval
@@ -93,25 +93,23 @@ def test_it_agrees_with_naive_loops(planted, min_tokens):
     vectors = rng.normal(size=(len(dataset), 6)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     parts = [(0, vectors[:50]), (50, vectors[50:])]
-    centres = Centres(dataset, sum_by_word(dataset, parts), min_tokens)
     names, said = dataset.column("words"), dataset.segments.column("phones").to_pylist()
     usual = dict(zip(dataset.words, usual_pronunciations(dataset), strict=True))
     assert usual["eyo"] == usual["eio"] == "E I O"
     frequent = [word for word in dataset.words if (names == word).sum() >= min_tokens]
-    assert sorted(dataset.words[code] for code in centres.words) == sorted(frequent)
-    judged = {
-        int(index): (part, place) for part in (centres.judge(*pair) for pair in parts) for place, index in enumerate(part.indices)
-    }
-    assert sorted(judged) == np.flatnonzero(np.isin(names, frequent)).tolist()
+    compared = compare(dataset, lambda: parts, min_tokens)
+    assert compared.words == len(frequent)
+    judged = np.flatnonzero(np.isfinite(compared.excess)).tolist()
+    assert judged == np.flatnonzero(np.isin(names, frequent)).tolist()
     cosine = lambda a, b: float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-    for index, (part, place) in judged.items():
+    for index in judged:
         mine = [other for other in range(len(dataset)) if names[other] == names[index] and other != index]
         others = {word: cosine(vectors[index], vectors[names == word].sum(axis=0)) for word in frequent if word != names[index]}
         alike = {word for word in others if usual[word] in (usual[names[index]], said[index])}
         own = [cosine(vectors[index], vectors[mine].sum(axis=0)), *(others.pop(word) for word in alike)]
-        assert part.own_similarity[place] == pytest.approx(max(own), abs=1e-5)
-        assert part.nearest_similarity[place] == pytest.approx(max(others.values()), abs=1e-5)
-        assert dataset.words[part.nearest[place]] == max(others, key=others.get)
+        assert compared.own[index] == pytest.approx(max(own), abs=1e-5)
+        assert compared.other[index] == pytest.approx(max(others.values()), abs=1e-5)
+        assert dataset.words[compared.nearest[index]] == max(others, key=others.get)
 
 
 def test_the_same_bytes_for_any_workers_and_after_a_kill(planted, tmp_path, monkeypatch):
@@ -121,7 +119,7 @@ def test_the_same_bytes_for_any_workers_and_after_a_kill(planted, tmp_path, monk
     outliers(model, dataset, tmp_path / "one", config)
     outliers(model, dataset, tmp_path / "two", config, workers=2)
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "_compare", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(stage, "compare", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             outliers(model, dataset, tmp_path / "three", config)
     parts = tmp_path / "three/.parts"

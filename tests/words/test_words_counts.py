@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wordprint.stages.hashing import mix
 from wordprint.words import counts
-from wordprint.words.counts import TokenLimit, TypeCounts, mix
+from wordprint.words.counts import TokenLimit, TypeCounts
 from wordprint.words.options import WordsConfig
 
 TOKENS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), min_size=1, max_size=60)

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import AUDIO_SUFFIXES
 from wordprint.stages.disk_table import Table
+from wordprint.stages.hashing import digest64
 from wordprint.stages.textfile import read_lines
 
 LAYOUT = "cv-corpus-…/LANG with validated.tsv and clips/"
@@ -178,4 +178,4 @@ def _limited(lists: list[_List], limit: int) -> Iterator[Utterance | Problem]:
 
 
 def _hash(utterance: Utterance) -> str:
-    return sha256(utterance.utterance_id.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return digest64(utterance.utterance_id).hex()

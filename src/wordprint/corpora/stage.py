@@ -11,7 +11,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
 from itertools import combinations, product, starmap
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from wordprint.speech.audio import AudioInfo, probe_audio
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import StageRun, open_stage
 from wordprint.stages.disk_table import Table
+from wordprint.stages.hashing import digest64
 from wordprint.stages.manifest import UTTERANCES, atomic_write, to_line
 from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
@@ -194,9 +194,9 @@ def safe_name(name: str) -> str:
     """
     safe = re.sub(r"[^\w.-]", lambda sign: sign[0] if unicodedata.category(sign[0])[0] == "M" else "_", name.replace("/", "-"))
     safe = re.sub(r"^\.|\.$", "_", safe) or "_"
-    digest = sha256(name.encode()).hexdigest()
+    digest = digest64(name).hex()
     if len(safe.encode()) > _ID_LIMIT - (safe != name) * (_HASH_DIGITS + 1):
-        return f"{safe[: _ID_LIMIT // 4]}-{digest[: 2 * _HASH_DIGITS]}"
+        return f"{safe[: _ID_LIMIT // 4]}-{digest}"
     return safe if safe == name else f"{safe}-{digest[:_HASH_DIGITS]}"
 
 

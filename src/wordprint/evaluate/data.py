@@ -123,20 +123,33 @@ def _made_of(evaluated: Iterable[str], trained: Iterable[str]) -> list[str]:
     return sorted(text for text in evaluated if heard.issuperset(text.split()))
 
 
+def unit_embeddings(embedder: WaveformEmbedder, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings (B, D) of length 1 of waveforms (B, N); raises ModelError when the model gives something else than vectors."""
+    vectors = np.asarray(embedder.embed(waveforms), dtype=np.float32)
+    if vectors.ndim != 2 or len(vectors) != len(waveforms) or not np.isfinite(vectors).all():
+        raise ModelError(
+            f"{embedder.name} gave embeddings of shape {vectors.shape} for waveforms of shape {waveforms.shape}",
+            expected="one finite vector for each",
+        )
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+
+
+def save_array(path: Path, array: NDArray[np.float32]) -> None:
+    """Write a file of numpy atomically."""
+    content = io.BytesIO()  # numpy's own writing doesn't say that a disk is full
+    np.save(content, array)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
 def embed_tokens(
     tokens: Tokens, embedder: WaveformEmbedder, *, context: bool, name: str, progress: Progress
 ) -> NDArray[np.float32]:
-    """Unit embeddings (n, D) of all tokens; raises ModelError when the model gives something else than vectors."""
+    """Unit embeddings (n, D) of all tokens."""
     parts = []
     with progress.task(f"embed {name}", len(tokens), "tokens") as task:
         for batch in tokens.batches(embedder.window_samples, BATCH, context=context):
-            vectors = np.asarray(embedder.embed(batch), dtype=np.float32)
-            if vectors.ndim != 2 or len(vectors) != len(batch) or not np.isfinite(vectors).all():
-                raise ModelError(
-                    f"{embedder.name} gave embeddings of shape {vectors.shape} for waveforms of shape {batch.shape}",
-                    expected="one finite vector for each",
-                )
-            parts.append(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+            parts.append(unit_embeddings(embedder, batch))
             task.advance(len(batch))
     return np.concatenate(parts)
 
@@ -145,11 +158,7 @@ def _cached(
     path: Path, tokens: Tokens, embedder: WaveformEmbedder, context: bool, name: str, progress: Progress
 ) -> NDArray[np.float32]:
     if not path.exists():
-        embeddings = embed_tokens(tokens, embedder, context=context, name=name, progress=progress)
-        content = io.BytesIO()  # numpy's own writing doesn't say that a disk is full
-        np.save(content, embeddings)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(content.getbuffer())
+        save_array(path, embed_tokens(tokens, embedder, context=context, name=name, progress=progress))
     return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
 
 

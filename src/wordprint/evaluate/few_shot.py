@@ -16,12 +16,19 @@ from wordprint.errors import DatasetError
 from wordprint.evaluate import metrics
 from wordprint.evaluate.episodes import Draw, draw_episodes
 from wordprint.evaluate.intervals import group_weights, groups_of, interval_around
+from wordprint.words.folders import SILENCE
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 """Targets of the open set on Speech Commands (Rusci & Tuytelaars 2023, arXiv 2306.02161)."""
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 """User-defined keywords of Jung et al. 2022 (KAIST, arXiv 2211.00439)."""
+
+OPEN_SET_FARS, USER_DEFINED_FARS = (0.05, 0.01), (0.025, 0.1)
+"""Shares of false acceptances at which figures are read."""
+
+PER_KEYWORD, UNKNOWN_WORDS, PER_UNKNOWN, SILENCES = 300, 15, 20, 300
+"""Recordings of each digit, other words, recordings of each of them, and of silence, in KAIST's test."""
 
 SHOTS = (1, 3, 5, 10)
 REPLICATES = 200
@@ -106,26 +113,21 @@ def open_set(
     *,
     generator: np.random.Generator,
     targets: Sequence[str] = COMMANDS,
-    unknown: Sequence[str] | None = None,
     shots: Sequence[int] = SHOTS,
     draws: int = 100,
-    fars: Sequence[float] = (0.05, 0.01),
     enroll_share: float = 0.25,
 ) -> FewShotResult:
-    """`targets` enrolled, everything in `unknown` (None: all other words) to be rejected (Rusci & Tuytelaars 2023).
+    """`targets` enrolled, all other words to be rejected (Rusci & Tuytelaars 2023).
 
-    Args:
-        embeddings: (n, D), L2-normalised; `words` and `speakers` (n,) go with it. `speakers` None: not known, so that
-            supports and queries may share a speaker.
-        fars: shares of unknown queries accepted at which accuracy is read.
+    Embeddings are (n, D), L2-normalised; `words` and `speakers` (n,) go with them. `speakers` None: not known, so that
+    supports and queries may share a speaker.
 
     Estimates: `closed` (accuracy among the targets, nothing rejected), and where there are unknown words
-    `accuracy_at_X_far` (X in percent), `eer` and `auroc` of the best similarity, known against unknown, over the draws
-    that ask unknown queries.
+    `accuracy_at_X_far` (X in percent) for OPEN_SET_FARS, `eer` and `auroc` of the best similarity, known against unknown,
+    over the draws that ask unknown queries.
 
     Raises DatasetError when a target has too few recordings or speakers.
     """
-    kinds = sorted(set(np.asarray(words).tolist()) - set(targets)) if unknown is None else list(unknown)
 
     def score(asked: _Asked, weights: Floats) -> Scores:
         best, known = asked.similarities.max(axis=1), asked.truth >= 0
@@ -135,18 +137,19 @@ def open_set(
         if known.all():
             return scores
         curve, accuracy = metrics.open_set_curve(best, known, right, weights)
-        scores |= {far_name("accuracy", far): metrics.at_far(curve, accuracy, far) for far in fars}
+        scores |= {far_name("accuracy", far): metrics.at_far(curve, accuracy, far) for far in OPEN_SET_FARS}
         return scores | {"eer": metrics.equal_error_rate(curve), "auroc": metrics.auroc(curve)}
 
     def trials(asked: _Asked) -> tuple[Floats, NDArray[np.bool_]]:
         return asked.similarities.max(axis=1), asked.truth >= 0
 
+    unknown = sorted(set(np.asarray(words).tolist()) - set(targets))
     episodes = draw_episodes(
-        words, speakers, targets, kinds, shots=max(shots), draws=draws, generator=generator, enroll_share=enroll_share
+        words, speakers, targets, unknown, shots=max(shots), draws=draws, generator=generator, enroll_share=enroll_share
     )
-    result = FewShotResult(list(targets), kinds, episodes)
+    result = FewShotResult(list(targets), unknown, episodes)
     for k in shots:
-        result.results.append(_run(embeddings, words, speakers, result, k, generator, score, trials, fars[0]))
+        result.results.append(_run(embeddings, words, speakers, result, k, generator, score, trials, OPEN_SET_FARS[0]))
     return result
 
 
@@ -160,14 +163,13 @@ def user_defined(
     unknown: Sequence[str] = (),
     shots: Sequence[int] = SHOTS,
     draws: int = 100,
-    fars: Sequence[float] = (0.025, 0.1),
     enroll_share: float = 0.25,
 ) -> FewShotResult:
     """Every similarity of a query to each of the prototypes is a trial (Jung et al. 2022).
 
     A trial is a target trial when the query is a token of the prototype's keyword; `unknown` are the words (and
-    silence) that are never. Estimates: `eer`, `frr_at_X_far`, and on the keywords' own queries alone `macro_f1` and
-    `closed` (accuracy). Arguments as for `open_set`; `select_kaist` caps the recordings as published.
+    silence) that are never. Estimates: `eer`, `frr_at_X_far` for USER_DEFINED_FARS, and on the keywords' own queries
+    alone `macro_f1` and `closed` (accuracy). Arguments as for `open_set`; `select_kaist` caps the recordings as published.
     """
 
     def trials(asked: _Asked) -> tuple[Floats, NDArray[np.bool_]]:
@@ -176,7 +178,8 @@ def user_defined(
 
     def score(asked: _Asked, weights: Floats) -> Scores:
         curve = metrics.det_curve(*trials(asked), np.repeat(weights, asked.similarities.shape[1], axis=1))
-        scores = {"eer": metrics.equal_error_rate(curve)} | {far_name("frr", far): metrics.frr_at_far(curve, far) for far in fars}
+        scores = {"eer": metrics.equal_error_rate(curve)}
+        scores |= {far_name("frr", far): metrics.frr_at_far(curve, far) for far in USER_DEFINED_FARS}
         known = asked.truth >= 0
         ways = asked.similarities.shape[1]
         pairs = asked.truth[known] * ways + asked.similarities[known].argmax(axis=1)
@@ -215,26 +218,16 @@ def enrollable(words: ArrayLike, speakers: ArrayLike | None, shots: int) -> list
     return [word for _, _, word in sorted(ranked)]
 
 
-def select_kaist(
-    words: ArrayLike,
-    generator: np.random.Generator,
-    *,
-    keywords: Sequence[str] = DIGITS,
-    silence: str = "_silence_",
-    per_keyword: int = 300,
-    unknown_words: int = 15,
-    per_unknown: int = 20,
-    silences: int = 300,
-) -> NDArray[np.int64]:
-    """Numbers of the tokens of KAIST's test: 300 of each digit, 20 of each of 15 other words, 300 of silence.
+def select_kaist(words: ArrayLike, generator: np.random.Generator, keywords: Sequence[str]) -> NDArray[np.int64]:
+    """Numbers of the tokens of KAIST's test: 300 of each of the `keywords`, 20 of each of 15 other words, 300 of silence.
 
     The other words are those with the most recordings (then by name); of each, that many at random, or all there are.
     """
     names = np.asarray(words)
     kinds, counts = np.unique(names, return_counts=True)
-    rest = [(-count, kind) for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True) if kind not in {*keywords, silence}]
-    others = [kind for _, kind in sorted(rest)[:unknown_words]]
-    limits = dict.fromkeys(keywords, per_keyword) | dict.fromkeys(others, per_unknown) | {silence: silences}
+    rest = [(-count, kind) for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True) if kind not in {*keywords, SILENCE}]
+    others = [kind for _, kind in sorted(rest)[:UNKNOWN_WORDS]]
+    limits = dict.fromkeys(keywords, PER_KEYWORD) | dict.fromkeys(others, PER_UNKNOWN) | {SILENCE: SILENCES}
     chosen = [generator.permutation(np.flatnonzero(names == kind))[:limit] for kind, limit in limits.items()]
     return np.sort(np.concatenate(chosen))
 

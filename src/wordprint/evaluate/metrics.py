@@ -98,23 +98,6 @@ def auroc(curve: DetCurve) -> Floats:
     return np.asarray(np.sum((curve.far[..., :-1] - curve.far[..., 1:]) * (accepted[..., :-1] + accepted[..., 1:]) / 2, axis=-1))
 
 
-def precision_recall(similarities: ArrayLike, is_target: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """(precision, recall, thresholds), each (M,), over the distinct similarities from high to low."""
-    values, labels = _trials(similarities, is_target)
-    thresholds, below = _below(values, np.stack([labels, ~labels]).astype(np.float64))
-    hits, false = (below[:, -1:] - below)[:, -2::-1]
-    return hits / (hits + false), hits / labels.sum(), thresholds[-2::-1]
-
-
-def average_precision(similarities: ArrayLike, is_target: ArrayLike) -> float:
-    """Σ (recall step × precision) over the distinct similarities: trials that tie enter together, in no order.
-
-    Same as scikit-learn's `average_precision_score`. `wordprint.train.ranking` has the form of the same-different task.
-    """
-    precision, recall, _ = precision_recall(similarities, is_target)
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
-
-
 def average_precision_at_r(
     embeddings: ArrayLike, words: ArrayLike, speakers: ArrayLike | None = None, *, exclude_same_speaker: bool = False
 ) -> Floats:
@@ -153,12 +136,6 @@ def _nearest(similarities: NDArray[np.float32], same: NDArray[np.bool_]) -> NDAr
     candidates = np.flatnonzero(similarities >= reach)
     order = np.argsort(-similarities[candidates], kind="stable")[:r]
     return np.asarray(same[candidates[order]])
-
-
-def confusion_counts(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Indices:
-    """(classes, classes) counts: row = truth, column = prediction; both are given as numbers below `classes`."""
-    pairs = np.asarray(truth, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def accuracy(confusion: NDArray[Any]) -> float:

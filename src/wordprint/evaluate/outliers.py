@@ -2,43 +2,41 @@
 
 A segment is an outlier when it is more similar to the centre of another word than to that of its own, by more than a
 threshold (see centres.py). `words --drop outliers.jsonl` leaves the outliers out.
-
-Two passes. The first embeds shards of segments, in parallel, into files; the second adds them up, and compares. What is
-held in memory grows with the word types.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wordprint.errors import ConfigError, ModelError
-from wordprint.evaluate.centres import Centres, Floats, Judged, sum_by_word
+from wordprint.evaluate.centres import Compared, Floats, compare
+from wordprint.evaluate.data import save_array, unit_embeddings
 from wordprint.evaluate.options import OutliersConfig
-from wordprint.evaluate.outlier_report import Histogram, write_report
 from wordprint.model import load_embedder
+from wordprint.pages.html import number, render
+from wordprint.pages.listen import Filter, Listening, Order
 from wordprint.speech.audio import to_float32
-from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import PARTS, StageRun, open_stage
-from wordprint.stages.manifest import atomic_path, write_jsonl
-from wordprint.stages.progress import Progress
+from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
+from wordprint.stages.manifest import write_jsonl, write_text
 from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import WordDataset
+from wordprint.words.inspect import SEGMENT_FILTERS, read_spoken, segment_clips, segment_row
 
-OUTLIERS, REPORT = "outliers.jsonl", "report.html"
-SHARD = 4096
-"""Segments whose embeddings make a file."""
-BATCH = 64
-"""Segments whose audio is in memory at once."""
+OUTLIERS, REPORT, TEMPLATE = "outliers.jsonl", "report.html", "evaluate/outliers.html.j2"
+SHARD, BATCH = 4096, 64
+"""Segments whose embeddings make a file, and whose audio is in memory at once."""
+SHOWN, PAIRS, CONTEXT_S = 100, 30, 0.8
+"""The page plays so many outliers, the worst first, with so much around them, and lists so many pairs of words."""
 
-Span = tuple[int, int]
-"""The first segment of a shard, and the one after its last."""
+_ORDERS = (("goodness", "goodness, lowest first"), ("word", "word"), ("nearest", "what it sounds like"))
+_COLUMNS = ["utterance_id", "start_sample", "end_sample", "words", "speaker", "goodness"]
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,7 @@ class _Settings(OutliersConfig):
 
 
 def outliers(
-    model: str | Path,
-    words: str | Path,
-    output: str | Path,
-    config: OutliersConfig = OutliersConfig(),
-    *,
-    workers: int | Cluster = 1,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    model: str | Path, words: str | Path, output: str | Path, config: OutliersConfig = OutliersConfig(), **how: Unpack[HowToRun]
 ) -> Receipt:
     """Embed every segment of the word dataset `words`; write those that are nearer to another word, the worst first.
 
@@ -64,57 +55,45 @@ def outliers(
     plays the worst. The receipt counts as kept all segments that are no outliers. Raises DatasetError where fewer than two
     words have enough segments to be told apart.
     """
-    if config.min_tokens < 2 or abs(config.threshold) > 2:
-        seen = f"min_tokens is {config.min_tokens}, threshold {config.threshold}"
-        raise ConfigError(seen, expected="at least 2, and a difference between two cosines")
     dataset, embedder = WordDataset(words), load_embedder(model)
-    options = {option.name: getattr(config, option.name) for option in fields(config)}
-    settings = _Settings(**options, model=f"{embedder.name} {embedder.digest}")
-    with open_stage("outliers", output, settings, {"words": words}, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
-        spans = [(start, min(start + SHARD, len(dataset))) for start in range(0, len(dataset), SHARD)]
-        spec = Path(model) if Path(model).exists() else model
-        work = partial(_embed_shards, dataset=dataset, model=spec, folder=stage.output / PARTS)
-        for _ in stage.map_shards("embed", spans, work, shard_size=1, workers=workers, total=len(spans), unit="shards"):
-            continue
-        centres = Centres(dataset, sum_by_word(dataset, _embedded(stage, spans)), config.min_tokens)
-        listed, histogram = _compare(stage, centres, spans, config.threshold)
-        return _finish(stage, dataset, embedder.name, listed, histogram, len(centres.words), config)
+    settings = _Settings(**vars(config), model=f"{embedder.name} {embedder.digest}")
+
+    def work(stage: StageRun) -> Receipt:
+        compared = compare(dataset, _embed(stage, dataset, model), config.min_tokens)
+        excess, total = compared.excess, len(dataset)
+        listed = np.argsort(-excess, kind="stable")[: int((excess > config.threshold).sum())]  # NaN comes last
+        lines = list(_lines(dataset, compared, listed))
+        judged, nearer = int(np.isfinite(excess).sum()), int((excess > 0).sum())
+        details = {"judged": judged, "too_rare": total - judged, "words": compared.words, "nearer_to_another_word": nearer}
+        write_jsonl(stage.output / OUTLIERS, lines)
+        at = [(f"{tenth / 10}", number(int((excess > tenth / 10).sum()))) for tenth in range(9)]
+        page = {"model": embedder.name, "details": details, "config": config, "outliers": len(lines), "at": at}
+        write_text(stage.output / REPORT, render(TEMPLATE, **page, **_listening(dataset, listed[:SHOWN], lines)))
+        stage.drop_many("outlier", len(lines), map("{utterance_id}:{start_sample}-{end_sample} {words}".format_map, lines))
+        stage.progress.say(f"to leave them out: wordprint words ALIGNMENTS --drop {stage.output / OUTLIERS} --output …")
+        return stage.finish(total, total - len(lines), [OUTLIERS, REPORT], details)
+
+    return run_stage("outliers", work, output, settings, {"words": words}, **how)
 
 
-def _compare(stage: StageRun, centres: Centres, spans: list[Span], threshold: float) -> tuple[Judged, Histogram]:
-    """The outliers, the worst first, and how the excesses of all segments are spread."""
-    found, histogram = [], Histogram()
-    with stage.progress.task("compare", spans[-1][1], "segments") as task:
-        for start, embeddings in _embedded(stage, spans):
-            judged = centres.judge(start, embeddings)
-            histogram.add(judged.excess)
-            found.append(judged.at(np.flatnonzero(judged.excess > threshold)))
-            task.advance(len(embeddings))
-    listed = Judged.concatenate(found)
-    return listed.at(np.argsort(-listed.excess, kind="stable")), histogram
+def _embed(stage: StageRun, dataset: WordDataset, model: str | Path) -> Callable[[], Iterator[tuple[int, Floats]]]:
+    """Embed all segments, in parallel, into files; gives a function that reads them back in order."""
+    total, folder = len(dataset), stage.output / PARTS
+    spans = [(start, min(start + SHARD, total)) for start in range(0, total, SHARD)]
+    work = partial(_embed_shards, dataset=dataset, model=Path(model) if Path(model).exists() else model, folder=folder)
+    for _ in stage.map_shards("embed", spans, work, shard_size=1, total=len(spans), unit="shards"):
+        continue
+
+    def embedded() -> Iterator[tuple[int, Floats]]:
+        with stage.progress.task("compare", total, "segments") as task:
+            for start, _ in spans:
+                yield start, (vectors := np.load(_path(folder, start), allow_pickle=False))
+                task.advance(len(vectors))
+
+    return embedded
 
 
-def _finish(
-    stage: StageRun, dataset: WordDataset, model: str, listed: Judged, histogram: Histogram, words: int, config: OutliersConfig
-) -> Receipt:
-    details = {
-        "judged": histogram.total,
-        "too_rare": len(dataset) - histogram.total,
-        "words": words,
-        "nearer_to_another_word": histogram.above_zero,
-    }
-    count = write_jsonl(stage.output / OUTLIERS, _records(dataset, listed))
-    write_report(stage.output / REPORT, dataset, model, listed, histogram, details, config)
-    stage.drop_many(
-        "outlier", count, map("{utterance_id}:{start_sample}-{end_sample} {words}".format_map, _records(dataset, listed))
-    )
-    stage.progress.say(f"to leave them out: wordprint words ALIGNMENTS --drop {stage.output / OUTLIERS} --output …")
-    return stage.finish(len(dataset), len(dataset) - count, [OUTLIERS, REPORT], details)
-
-
-def _embed_shards(spans: list[Span], dataset: WordDataset, model: str | Path, folder: Path) -> list[dict[str, Any]]:
+def _embed_shards(spans: list[tuple[int, int]], dataset: WordDataset, model: str | Path, folder: Path) -> list[dict[str, Any]]:
     """Write the unit embeddings of each span of segments into a file; returns a line for each, which marks it as done."""
     embedder = load_embedder(model)
     window = embedder.window_samples
@@ -123,42 +102,44 @@ def _embed_shards(spans: list[Span], dataset: WordDataset, model: str | Path, fo
         for first in range(start, end, BATCH):
             indices = np.arange(first, min(first + BATCH, end))
             crops = dataset.crops(indices, dataset.centred_starts(indices, window), window, context_samples=0)
-            vectors = np.asarray(embedder.embed(to_float32(crops)), np.float32)
-            if vectors.ndim != 2 or len(vectors) != len(indices) or not np.isfinite(vectors).all():
-                seen = f"{embedder.name} gave embeddings of shape {vectors.shape} for {len(indices)} segments"
-                raise ModelError(seen, expected="one finite vector for each")
-            parts.append(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
-        content = io.BytesIO()  # numpy's own writing doesn't say that a disk is full
-        np.save(content, np.concatenate(parts))
-        with atomic_path(_path(folder, start)) as temporary:
-            temporary.write_bytes(content.getbuffer())
-    return [{"start": start, "end": end} for start, end in spans]
-
-
-def _embedded(stage: StageRun, spans: list[Span]) -> Iterator[tuple[int, Floats]]:
-    """The first segment of each span, and the embeddings (n, D)."""
-    for start, _ in spans:
-        yield start, np.load(_path(stage.output / PARTS, start), allow_pickle=False)
+            parts.append(unit_embeddings(embedder, to_float32(crops)))
+        save_array(_path(folder, start), np.concatenate(parts))
+    return [{"start": start} for start, _ in spans]
 
 
 def _path(parts: Path, start: int) -> Path:
     return parts / f"embeddings-{start:010d}.npy"
 
 
-def _records(dataset: WordDataset, listed: Judged) -> Iterator[dict[str, Any]]:
+def _lines(dataset: WordDataset, compared: Compared, listed: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
     """Lines of outliers.jsonl."""
-    (words, word_names), (ids, id_names), (speakers, speaker_names) = map(dataset.codes, ("words", "utterance_id", "speaker"))
-    starts, ends, goodness = (dataset.column(name) for name in ("start_sample", "end_sample", "goodness"))
-    for place, index in enumerate(listed.indices.tolist()):
-        yield {
-            "utterance_id": id_names[ids[index]],
-            "start_sample": int(starts[index]),
-            "end_sample": int(ends[index]),
-            "words": word_names[words[index]],
-            "speaker": speaker_names[speakers[index]],
-            "nearest": word_names[listed.nearest[place]],
-            "own_similarity": round(float(listed.own_similarity[place]), 4),
-            "nearest_similarity": round(float(listed.nearest_similarity[place]), 4),
-            "excess": round(float(listed.excess[place]), 4),
-            "goodness": None if np.isnan(goodness[index]) else round(float(goodness[index]), 3),
+    rows = dataset.segments.select(_COLUMNS).take(listed).to_pylist()
+    for index, row in zip(listed.tolist(), rows, strict=True):
+        goodness, own, other = row.pop("goodness"), float(compared.own[index]), float(compared.other[index])
+        yield row | {
+            "nearest": dataset.words[compared.nearest[index]],
+            "own_similarity": round(own, 4),
+            "nearest_similarity": round(other, 4),
+            "excess": round(float(compared.excess[index]), 4),
+            "goodness": None if goodness is None else round(goodness, 3),
         }
+
+
+def _listening(dataset: WordDataset, worst: NDArray[np.int64], lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The worst to listen to, with what they sound like first, and the commonest pairs of a word and what it sounds like."""
+    rows = []
+    for place, line in enumerate(lines[: len(worst)]):
+        row = segment_row(dataset, int(worst[place]), place)
+        similarity = f"{number(line['nearest_similarity'], 2)}, to its own {number(line['own_similarity'], 2)}"
+        facts = [("sounds like", line["nearest"], "bad"), ("similarity", similarity, ""), *row.facts]
+        rows.append(replace(row, facts=facts, values=row.values | {"nearest": line["nearest"], "excess": line["excess"]}))
+    listening = Listening(
+        clips=segment_clips(dataset, worst, read_spoken(dataset, worst), CONTEXT_S),
+        rows=rows,
+        filters=[SEGMENT_FILTERS[0], Filter("nearest", "Sounds like", "text"), *SEGMENT_FILTERS[1:]],
+        orders=[Order("excess", "worst first", descending=True), *(Order(key, label) for key, label in _ORDERS)],
+        whole="in sentence",
+    )
+    pairs = Counter((line["words"], line["nearest"]) for line in lines)
+    commonest = sorted(((*pair, count) for pair, count in pairs.items()), key=lambda row: (-row[2], row))[:PAIRS]
+    return {"name": dataset.path.resolve().name, "listening": listening, "pairs": commonest}

@@ -130,7 +130,7 @@ def _user_defined(data: Data, config: EvaluateConfig, generator: np.random.Gener
     digits = [digit for digit in few_shot.DIGITS if digit in able]
     if len(digits) < len(few_shot.DIGITS) - 1:
         raise DatasetError(f"{len(digits)} of the ten digits have enough recordings", expected="at least nine (zero … nine)")
-    chosen = few_shot.select_kaist(data.words, generator, keywords=digits)
+    chosen = few_shot.select_kaist(data.words, generator, digits)
     # a digit that can't be enrolled is no unknown word either
     tokens = chosen[~np.isin(data.words[chosen], sorted(set(few_shot.DIGITS) - set(digits)))]
     words, speakers = data.words[tokens], None if data.speakers is None else data.speakers[tokens]
@@ -145,10 +145,10 @@ def _user_defined(data: Data, config: EvaluateConfig, generator: np.random.Gener
     figures = _few_shot_figures(data, config, result, tokens)
     counts = Counter(words.tolist())
     figures["recordings"] = {
-        "digits": [sum(counts[word] for word in digits), 3000],
-        "unknown_words": [len([word for word in unknown if word != SILENCE]), 15],
-        "unknown": [sum(counts[word] for word in unknown if word != SILENCE), 300],
-        "silence": [counts[SILENCE], 300],
+        "digits": [sum(counts[word] for word in digits), len(few_shot.DIGITS) * few_shot.PER_KEYWORD],
+        "unknown_words": [len([word for word in unknown if word != SILENCE]), few_shot.UNKNOWN_WORDS],
+        "unknown": [sum(counts[word] for word in unknown if word != SILENCE), few_shot.UNKNOWN_WORDS * few_shot.PER_UNKNOWN],
+        "silence": [counts[SILENCE], few_shot.SILENCES],
     }
     figures["note"] = "here and in the published protocol: " + ", ".join(
         f"{kind.replace('_', ' ')} {there} of {asked}" for kind, (there, asked) in figures["recordings"].items()

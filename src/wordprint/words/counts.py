@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.stages.hashing import Hashes
 from wordprint.words.options import WordsConfig
 
-Hashes = NDArray[np.uint64]
 _COMPACT_ROWS = 1_000_000
 _TOKENS_AT_ONCE = 8_000_000
 """Tokens whose pairs of type and speaker are looked at together: all could be different, and take 16 bytes each."""
-
-
-def hash64(text: str) -> int:
-    """First 64 bits of SHA-256."""
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:8], "little")
-
-
-def mix(*parts: Hashes) -> Hashes:
-    """One well-spread hash per row of several (n,) (the finaliser of splitmix64, Steele 2014)."""
-    mixed = np.zeros(len(parts[0]), np.uint64)
-    for part in parts:
-        mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + part.astype(np.uint64)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed ^= mixed >> np.uint64(31)
-    return mixed
 
 
 class TypeCounts:

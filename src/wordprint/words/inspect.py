@@ -15,8 +15,8 @@ from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
 from wordprint.records import Interval
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.textgrid import read_textgrid
+from wordprint.stages.hashing import hash64, mix
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_text
-from wordprint.words.counts import hash64, mix
 from wordprint.words.dataset import WordDataset
 from wordprint.words.options import InspectWordsConfig
 

@@ -7,8 +7,7 @@ trained on nor evaluated by default.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import LeakError
+from wordprint.stages.hashing import digest64
 
 if TYPE_CHECKING:
     from wordprint.words.dataset import WordDataset
@@ -29,8 +29,7 @@ _REBUILD = "build the word dataset again with 'wordprint words'"
 
 def position(name: str, kind: str) -> float:
     """Where a name of a `kind` ("speaker", "word") lies in [0, 1): SHA-256 of both, so the same on every machine."""
-    digest = hashlib.sha256(f"wordprint.split/1\0{kind}\0{name}".encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
+    return int.from_bytes(digest64(f"wordprint.split/1\0{kind}\0{name}")[:6], "big") / 2**48
 
 
 def side(name: str, kind: str, validation: float, test: float) -> str:
@@ -44,11 +43,6 @@ def side(name: str, kind: str, validation: float, test: float) -> str:
 def common_side(sides: Sequence[str]) -> str:
     """The side that all have, or `held_out`."""
     return sides[0] if len(set(sides)) == 1 else HELD_OUT
-
-
-def check_disjoint(kind: str, trained: Iterable[str], evaluated: Iterable[str], where: str = "the evaluation") -> None:
-    """Raise LeakError naming what stands in both; `kind` ("words", "speakers", …) is for the message."""
-    _raise_if_any(kind, set(trained) & set(evaluated), f"both in training and in {where}", "leave them out of one of the two")
 
 
 def check_leaks(dataset: WordDataset) -> None:
@@ -132,12 +126,12 @@ def _check_contexts(
             )
 
 
-def _raise_if_any(kind: str, both: set[str], where: str, remedy: str = _REBUILD) -> None:
+def _raise_if_any(kind: str, both: set[str], where: str) -> None:
     if both:
         names = ", ".join(f"'{name}'" for name in sorted(both)[:_NAMED])
         more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
         raise LeakError(
             f"{len(both)} {kind} {where}: {names}{more}",
             expected="no overlap",
-            remedy=remedy,
+            remedy=_REBUILD,
         )

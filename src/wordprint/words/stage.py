@@ -24,9 +24,9 @@ from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_int16
 from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.drops import NAMED_PER_REASON
+from wordprint.stages.hashing import hash64, mix
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve
 from wordprint.stages.receipt import Receipt
-from wordprint.words.counts import hash64, mix
 from wordprint.words.cut import Segment, cut
 from wordprint.words.drop_list import DropList
 from wordprint.words.filters import candidates_path, drop_table, write_segments

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import AudioError, ConfigError, InputError
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_float32
+from wordprint.stages.hashing import digest64
 from wordprint.words.dataset import WordDataset, is_word_dataset
 from wordprint.words.folders import SILENCE, Recording, WordFolder
 
@@ -25,12 +25,11 @@ CACHED_SAMPLES = 128 << 20
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One spoken word or phrase: `name` is a stable id, `source` the recording's path or the utterance's id."""
+    """One spoken word or phrase: `name` is a stable id."""
 
     word: str
     speaker: str | None
     name: str
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +42,17 @@ class SkippedToken:
 
 
 class _Source(Protocol):
-    def load(self, place: int) -> NDArray[np.float32]: ...
+    """The audio of tokens, by their numbers."""
 
-    def waveforms(self, places: NDArray[np.int64], window_samples: int, context: bool) -> NDArray[np.float32]: ...
+    def load(self, index: int) -> NDArray[np.float32]: ...
+
+    def waveforms(self, indices: range, window_samples: int, context: bool) -> NDArray[np.float32]: ...
 
     def forget(self) -> None: ...
 
 
 class Tokens:
-    """A list of tokens with their audio; the columns `words`, `speakers`, `names`, `sources` are aligned with it.
+    """A list of tokens with their audio; the columns `words` and `speakers` are aligned with it.
 
     `speakers_known` is False where the names of the files say nothing about who speaks; all speakers are "" then.
     `skipped` names the recordings that could not be read. `durations_s` and `goodness` are float32 (n,); goodness is
@@ -62,7 +63,6 @@ class Tokens:
         self,
         tokens: Sequence[Token],
         source: _Source,
-        places: ArrayLike,
         durations_s: ArrayLike,
         goodness: ArrayLike,
         skipped: Sequence[SkippedToken] = (),
@@ -72,7 +72,6 @@ class Tokens:
         self.durations_s = np.asarray(durations_s, np.float32)
         self.goodness = np.asarray(goodness, np.float32)
         self._source = source
-        self._places = np.asarray(places, np.int64)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -92,44 +91,26 @@ class Tokens:
         return [token.speaker or "" for token in self.tokens]
 
     @property
-    def names(self) -> list[str]:
-        return [token.name for token in self.tokens]
-
-    @property
-    def sources(self) -> list[str]:
-        return [token.source for token in self.tokens]
-
-    @property
     def speakers_known(self) -> bool:
         return any(token.speaker for token in self.tokens)
 
     def load(self, index: int) -> NDArray[np.float32]:
         """The whole token: float32 (n,) at 16 kHz."""
-        return self._source.load(int(self._places[index]))
+        return self._source.load(index)
 
-    def waveforms(self, window_samples: int, indices: ArrayLike | None = None, *, context: bool = False) -> NDArray[np.float32]:
-        """Tokens (all, or those at `indices`) in the middle of a window: float32 (n, N).
+    def batches(self, window_samples: int, batch_size: int = 256, *, context: bool = False) -> Iterator[NDArray[np.float32]]:
+        """All tokens in order, `batch_size` at a time, each in the middle of a window: float32 (B, N).
 
         What is longer than the window is cut on both sides, what is shorter stands in silence, or with `context` in
         the real audio around it (word datasets; a word folder's recordings are shown whole either way).
         """
-        places = self._places if indices is None else self._places[np.asarray(indices, np.int64)]
-        return self._source.waveforms(places, window_samples, context)
-
-    def batches(self, window_samples: int, batch_size: int = 256, *, context: bool = False) -> Iterator[NDArray[np.float32]]:
-        """`waveforms` in order, `batch_size` tokens at a time."""
         for start in range(0, len(self), batch_size):
-            yield self.waveforms(window_samples, np.arange(start, min(start + batch_size, len(self))), context=context)
+            indices = range(start, min(start + batch_size, len(self)))
+            yield self._source.waveforms(indices, window_samples, context)
 
     def forget_audio(self) -> None:
         """Free the decoded recordings that are kept in memory; what is asked for from now on is read again."""
         self._source.forget()
-
-    def subset(self, indices: ArrayLike) -> Tokens:
-        """The tokens at `indices`, in that order, over the same audio."""
-        chosen = np.asarray(indices, np.int64)
-        tokens = [self.tokens[index] for index in chosen.tolist()]
-        return Tokens(tokens, self._source, self._places[chosen], self.durations_s[chosen], self.goodness[chosen], self.skipped)
 
 
 def load_tokens(
@@ -166,14 +147,14 @@ class _FolderSource:
     def __init__(self, paths: Sequence[Path], decoded: dict[Path, NDArray[np.float32]]) -> None:
         self.paths, self.decoded = paths, decoded
 
-    def load(self, place: int) -> NDArray[np.float32]:
-        path = self.paths[place]
+    def load(self, index: int) -> NDArray[np.float32]:
+        path = self.paths[index]
         return self.decoded[path] if path in self.decoded else read_audio(path)
 
-    def waveforms(self, places: NDArray[np.int64], window_samples: int, context: bool) -> NDArray[np.float32]:
-        windows = np.zeros((len(places), window_samples), np.float32)
-        for window, place in zip(windows, places.tolist(), strict=True):
-            centre_in(window, self.load(place))
+    def waveforms(self, indices: range, window_samples: int, context: bool) -> NDArray[np.float32]:
+        windows = np.zeros((len(indices), window_samples), np.float32)
+        for window, index in zip(windows, indices, strict=True):
+            centre_in(window, self.load(index))
         return windows
 
     def forget(self) -> None:
@@ -181,15 +162,16 @@ class _FolderSource:
 
 
 class _DatasetSource:
-    """Segments of a word dataset."""
+    """Segments of a word dataset; `places` (n,) are their numbers in it."""
 
-    def __init__(self, dataset: WordDataset) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: WordDataset, places: NDArray[np.int64]) -> None:
+        self.dataset, self.places = dataset, places
 
-    def load(self, place: int) -> NDArray[np.float32]:
-        return to_float32(self.dataset.segment_audio(place))
+    def load(self, index: int) -> NDArray[np.float32]:
+        return to_float32(self.dataset.segment_audio(int(self.places[index])))
 
-    def waveforms(self, places: NDArray[np.int64], window_samples: int, context: bool) -> NDArray[np.float32]:
+    def waveforms(self, indices: range, window_samples: int, context: bool) -> NDArray[np.float32]:
+        places = self.places[indices.start : indices.stop]
         starts = self.dataset.centred_starts(places, window_samples)
         return to_float32(self.dataset.crops(places, starts, window_samples, context_samples=None if context else 0))
 
@@ -217,21 +199,16 @@ def _from_folder(folder: WordFolder, words: list[str] | None, max_tokens_per_wor
     for word in sorted(by_word):
         candidates = by_word[word]
         if max_tokens_per_word is not None:
-            candidates = sorted(candidates, key=lambda recording: _order(recording.name, seed))
+            candidates.sort(key=lambda recording: _order(recording.name, seed))
         good = list(islice(reader.readable(candidates), max_tokens_per_word))
         kept += sorted(good, key=lambda pair: pair[0].name)
     if not kept:
         raise InputError(
             f"none of the {len(reader.skipped)} recordings in {folder.path} can be read", remedy=reader.skipped[0].detail
         )
-    paths = [folder.path / recording.name for recording, _ in kept]
-    tokens = [
-        Token(r.word, r.speaker or None if folder.speakers_known and r.word != SILENCE else None, r.name, str(path))
-        for (r, _), path in zip(kept, paths, strict=True)
-    ]
-    durations_s = [duration_s for _, duration_s in kept]
-    source = _FolderSource(paths, reader.decoded)
-    return Tokens(tokens, source, np.arange(len(kept)), durations_s, np.full(len(kept), np.nan), reader.skipped)
+    tokens = [Token(r.word, r.speaker or None if folder.speakers_known and r.word != SILENCE else None, r.name) for r, _ in kept]
+    source = _FolderSource([folder.path / recording.name for recording, _ in kept], reader.decoded)
+    return Tokens(tokens, source, [duration_s for _, duration_s in kept], np.full(len(kept), np.nan), reader.skipped)
 
 
 class _FolderReader:
@@ -271,27 +248,18 @@ def _from_dataset(
         )
     utterance_ids, speakers = (dataset.codes(name) for name in ("utterance_id", "speaker"))
     starts, ends = dataset.column("start_sample"), dataset.column("end_sample")
-    rows = []
+    by_word: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for index in indices.tolist():
-        utterance_id = utterance_ids[1][utterance_ids[0][index]]
-        name = f"{utterance_id}:{starts[index]}-{ends[index]}"
-        rows.append((Token(names[codes[index]], speakers[1][speakers[0][index]], name, utterance_id), index))
-    if max_tokens_per_word is not None:
-        rows = _at_most(rows, max_tokens_per_word, seed)
-    rows.sort(key=lambda row: (row[0].word, row[0].name))
+        name = f"{utterance_ids[1][utterance_ids[0][index]]}:{starts[index]}-{ends[index]}"
+        by_word[names[codes[index]]].append((name, index))
+    rows = []
+    for word in sorted(by_word):
+        if max_tokens_per_word is not None:
+            by_word[word] = sorted(by_word[word], key=lambda row: _order(row[0], seed))[:max_tokens_per_word]
+        rows += [(Token(word, speakers[1][speakers[0][index]], name), index) for name, index in sorted(by_word[word])]
     places = np.array([index for _, index in rows])
-    durations_s = (ends[places] - starts[places]) / SAMPLE_RATE
-    return Tokens([token for token, _ in rows], _DatasetSource(dataset), places, durations_s, dataset.column("goodness")[places])
-
-
-def _at_most(rows: list[tuple[Token, int]], count: int, seed: int) -> list[tuple[Token, int]]:
-    taken: Counter[str] = Counter()
-    kept = []
-    for row in sorted(rows, key=lambda row: _order(row[0].name, seed)):
-        taken[row[0].word] += 1
-        if taken[row[0].word] <= count:
-            kept.append(row)
-    return kept
+    durations_s, goodness = (ends[places] - starts[places]) / SAMPLE_RATE, dataset.column("goodness")[places]
+    return Tokens([token for token, _ in rows], _DatasetSource(dataset, places), durations_s, goodness)
 
 
 def _check_words(words: list[str] | None, there: Iterable[str], path: Path) -> None:
@@ -306,4 +274,4 @@ def _check_words(words: list[str] | None, there: Iterable[str], path: Path) -> N
 
 
 def _order(name: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogateescape")).digest()
+    return digest64(f"{seed}\0{name}")
