@@ -260,7 +260,21 @@ class EvaluateConfig:
     split: str = "test"
     """Part of a word dataset to score (word folders have no parts)."""
     targets: tuple[str, ...] = ()
-    """Keywords to enroll; without any, the ten Speech Commands where the data has them all, else the words of most speakers."""
+    """Keywords to enroll; without any, the ten Speech Commands where the data has them all, else the words of most speakers.
+    In streams: all that the folders hold."""
+    stream: Path | None = None
+    """Look for the keywords in hours of other speech instead: a folder that 'align' or 'words' wrote (its own words are keywords,
+    too), one that 'prepare' or 'validate' wrote, or one of recordings."""
+    stream_speakers: tuple[str, ...] = ()
+    """(stream) Only these speakers of it, such as those held out of training."""
+    stream_keywords: int = 20
+    """(stream) Keywords of running speech that are chosen, of one, two and three words, where no targets are named."""
+    stream_shots: int = 3
+    """(stream) Recordings that enroll a keyword."""
+    stream_draws: int = 5
+    """(stream) Random choices of the enrolled recordings."""
+    stream_snr_db: float = 10.0
+    """(stream) Level of the speech above the babble, where there is babble."""
     shots: tuple[int, ...] = (1, 3, 5, 10)
     """Recordings that enroll a keyword."""
     draws: int = 100
