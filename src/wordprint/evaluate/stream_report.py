@@ -64,7 +64,7 @@ def write_report(path: Path, metrics: dict[str, Any], heard: Sequence[Heard], co
         "plot": _plot(heard),
         "overview": [_overview(stream) for stream in metrics["streams"]],
         "tables": [(stream, _keyword_rows(stream)) for stream in metrics["streams"]],
-        "rates": RATES,
+        "rates": [f"{rate:g}" for rate in RATES],
     }
     write_text(path, render(TEMPLATE, **values))
 

@@ -122,16 +122,17 @@ def _materials(paths: Sequence[Path], background: Path, config: EvaluateConfig) 
     for path in paths:
         if is_word_dataset(path):
             raise InputError(f"{path} is a word dataset", expected="word folders; give a dataset with --stream")
-    of_dataset = is_word_dataset(background)
+    of_dataset, aligned = is_word_dataset(background), (background / ALIGNMENTS).is_file()
     items, dropped = (read_dataset(background), []) if of_dataset else read_background(background)
     items = by_speakers(items, config.stream_speakers)
+    if aligned:
+        items, lost = read_words(background, items)
+        dropped += lost
     materials = []
     if paths:
         materials.append(isolated(paths, items, config.targets, config.seed))
-    if of_dataset or (background / ALIGNMENTS).is_file():
-        aligned, lost = (items, []) if of_dataset else read_words(background, items)
-        materials.append(running(aligned, () if paths else config.targets, config.stream_keywords, config.stream_shots))
-        dropped = dropped + lost
+    if of_dataset or aligned:
+        materials.append(running(items, () if paths else config.targets, config.stream_keywords, config.stream_shots))
     if not materials:
         raise InputError("no keywords to look for", expected="word folders, or a --stream that 'align' or 'words' wrote")
     materials[0].dropped += dropped
