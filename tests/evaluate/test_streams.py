@@ -204,6 +204,20 @@ def test_words_of_a_dataset_are_running_speech(model_path, aligned, tmp_path):
         evaluate(str(model_path), [tmp_path / "words"], tmp_path / "no", EvaluateConfig(stream=aligned))
 
 
+def test_an_utterance_that_cannot_be_read_is_named_and_the_rest_measured(model_path, aligned, tmp_path):
+    folder = shutil.copytree(aligned, tmp_path / "align")
+    lines = [line | {"audio": str(folder / f"{number}.wav")} for number, line in enumerate(read_jsonl(folder / "alignments.jsonl"))]
+    write_jsonl(folder / "alignments.jsonl", lines)
+    (folder / "6.wav").write_bytes(b"no audio")
+    (folder / lines[7]["textgrid"]).write_text("nothing", encoding="utf-8")
+    receipt = evaluate(str(model_path), [], tmp_path / "out", EvaluateConfig(stream=folder, **CONFIG | {"stream_draws": 6}))
+    dropped = [(line["item"], line["reason"]) for line in read_jsonl(tmp_path / "out" / "dropped.jsonl")]
+    assert ("u06", "unreadable_audio") in dropped
+    assert ("u07", "unreadable_textgrid") in dropped
+    assert any(item.startswith("green, draw") for item, _ in dropped)  # a shot of it was there
+    assert receipt.counts["in"] == receipt.counts["kept"] + sum(receipt.counts["dropped"].values())
+
+
 def test_a_plain_folder_has_no_running_speech_and_says_that_transcripts_are_missing(model_path, keywords, tmp_path):
     background = tmp_path / "background"
     background.mkdir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ QUIET_DB = -70.0
 Samples = NDArray[np.float32]
 
 
+@lru_cache(maxsize=2)
+def _dataset(path: str) -> WordDataset:
+    return WordDataset(path)
+
+
 @dataclass(frozen=True)
 class Item:
     """A stretch of audio to put into a stream, all of it, or `[start_s, end_s)` of the recording.
@@ -58,7 +64,7 @@ class Item:
         It is decoded from its start, whatever is asked for: MP3 and Opus sound different for a moment after a jump.
         """
         if self.row is not None:
-            samples = to_float32(WordDataset(self.audio).samples(*self.row))
+            samples = to_float32(_dataset(self.audio).samples(*self.row))
         else:
             samples = read_audio(self.audio, self.start_s, self.end_s)
         return samples[round(start_s * SAMPLE_RATE) : None if end_s is None else round(end_s * SAMPLE_RATE)]

@@ -6,36 +6,32 @@ listened to in sessions of ten minutes; what is finished is kept, so that a run 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from wordprint.config import EvaluateConfig, SpotConfig
-from wordprint.errors import ConfigError, DatasetError, EnrollmentError, InputError
+from wordprint.errors import ConfigError, InputError
 from wordprint.evaluate.data import made_of, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.stage import METRICS, REPORT, command_line, write_list
-from wordprint.evaluate.stream_build import Entry, Samples, Segment, make_babble, plan, render, to_list
-from wordprint.evaluate.stream_figures import Asked, Heard, describe
-from wordprint.evaluate.stream_material import Material, by_speakers, draw_shots, isolated, read_background
+from wordprint.evaluate.stream_build import to_list
+from wordprint.evaluate.stream_figures import Heard, describe
+from wordprint.evaluate.stream_listen import listen_to
+from wordprint.evaluate.stream_material import Material, by_speakers, isolated, read_background
 from wordprint.evaluate.stream_report import write_report
 from wordprint.evaluate.stream_running import read_dataset, read_words, running
-from wordprint.evaluate.stream_scores import TOLERANCE_SAMPLES, Looks
+from wordprint.evaluate.stream_scores import TOLERANCE_SAMPLES
 from wordprint.evaluate.stream_systems import StreamSystem, load_system
 from wordprint.model import WaveformEmbedder
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.stages.contract import PARTS, Receipt, StageRun, open_stage
-from wordprint.stages.manifest import ALIGNMENTS, atomic_path, write_json
+from wordprint.stages.contract import Receipt, StageRun, open_stage
+from wordprint.stages.manifest import ALIGNMENTS, write_json
 from wordprint.stages.progress import SILENT, Progress
 from wordprint.words.dataset import is_word_dataset
 
 SCHEMA = "wordprint.streams/1"
-CLEAN, BABBLE = "clean", "babble"
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def evaluate_stream(
         if stage.receipt:
             return stage.receipt
         materials = _materials(paths, background, config)
-        heard = [one for material in materials for one in _listen_to(stage, system, material, config)]
+        heard = [one for material in materials for one in listen_to(stage, system, material, config)]
         lists: dict[str, Any] = {}
         for one in heard:
             lists |= _write_lists(stage, one)
@@ -139,85 +135,6 @@ def _materials(paths: Sequence[Path], background: Path, config: EvaluateConfig) 
     for material in materials:
         material.keep_enough(config.stream_shots)
     return materials
-
-
-def _listen_to(stage: StageRun, system: StreamSystem, material: Material, config: EvaluateConfig) -> list[Heard]:
-    """One kind of material, clean and in babble."""
-    asked, enrolled = _enroll(system, material, config)
-    for name, reason, detail in material.dropped:
-        stage.drop(name, reason, detail)
-    if not asked:
-        raise DatasetError(f"{system.name} can enroll none of the {material.kind} keywords", expected="keywords it can enroll")
-    sessions = plan(material.items, {one.keyword for one in asked}, config.seed)
-    conditions: list[tuple[str, Samples | None]] = [(CLEAN, None)]
-    babble = make_babble(material.voices)
-    if babble is None:
-        stage.progress.say(f"no babble: {material.kind} background has too few speakers")
-    else:
-        conditions.append((f"{BABBLE} {config.stream_snr_db:g} dB", babble))
-    heard = []
-    for condition, noise in conditions:
-        name = f"{material.kind}, {condition}"
-        segments, looks, scores = _listen(stage, system, enrolled, sessions, noise, name, config)
-        heard.append(Heard(name, material, condition, noise, sessions, segments, looks, scores, asked, config.stream_draws))
-    return heard
-
-
-def _enroll(system: StreamSystem, material: Material, config: EvaluateConfig) -> tuple[list[Asked], list[Any]]:
-    """Every keyword, enrolled once for each draw."""
-    asked, enrolled = [], []
-    for keyword in sorted(material.tokens):
-        tokens = material.tokens[keyword]
-        for draw in range(config.stream_draws):
-            shots, tested = draw_shots(tokens, keyword, config.stream_shots, draw, config.seed)
-            try:
-                enrolled.append(system.enroll(keyword, [material.shot(tokens[index]) for index in shots]))
-            except EnrollmentError as error:
-                material.dropped.append((f"{keyword}, draw {draw}", "not_enrolled", str(error)))
-                continue
-            asked.append(Asked(keyword, draw, [tokens[i] for i in shots], [tokens[i] for i in tested]))
-    return asked, enrolled
-
-
-def _listen(
-    stage: StageRun,
-    system: StreamSystem,
-    enrolled: list[Any],
-    sessions: list[list[Entry]],
-    babble: Samples | None,
-    name: str,
-    config: EvaluateConfig,
-) -> tuple[dict[int, Segment], Looks, NDArray[np.float32]]:
-    """Where the items lie in the stream, its looks, and the scores (W, L) of what is enrolled."""
-    slug = name.replace(", ", "-").replace(" ", "_")
-
-    def work(shard: list[int]) -> list[dict[str, Any]]:
-        (number,) = shard
-        samples, placed, skipped = render(sessions[number], babble, config.stream_snr_db)
-        ends, scores = system.looks(samples, enrolled)
-        content = io.BytesIO()
-        np.savez(content, ends=ends, scores=scores)
-        with atomic_path(stage.output / PARTS / f"{slug}-{number}.npz") as path:
-            path.write_bytes(content.getbuffer())
-        return [{"samples": len(samples), "placed": [segment.to_json() for segment in placed],
-                 "skipped": [[item, error.reason, str(error)] for item, error in skipped]}]  # fmt: skip
-
-    segments, ends, scores, start = {}, [], [], 0
-    lines = stage.map_shards(slug, range(len(sessions)), work, shard_size=1, total=len(sessions), unit="sessions of 10 min")
-    for number, line in enumerate(lines):
-        for placed in line["placed"]:
-            segment = Segment(**placed)
-            segments[segment.number] = segment.moved(start)
-        if babble is None:
-            for item, reason, detail in line["skipped"]:
-                stage.drop(item, reason, detail)
-        with np.load(stage.output / PARTS / f"{slug}-{number}.npz", allow_pickle=False) as part:
-            ends.append(part["ends"] + start)
-            scores.append(part["scores"])
-        start += line["samples"]
-    hold = round(system.hold_s * SAMPLE_RATE)
-    looks = Looks(np.concatenate(ends), hold, round(SpotConfig().refractory_s * SAMPLE_RATE))
-    return segments, looks, np.concatenate(scores, axis=1)
 
 
 def _write_lists(stage: StageRun, heard: Heard) -> dict[str, dict[str, str]]:
