@@ -102,6 +102,8 @@ def test_a_keyword_is_no_background_for_itself(measured):
 
 def test_what_is_easy_is_found_by_scores_and_by_the_live_code(measured):
     _, metrics, _ = measured
+    running = metrics["streams"][2]["keywords"][0]
+    assert running["own"][0]["missed"]["value"] == 0
     for entry in metrics["streams"][0]["keywords"]:
         point = entry["own"][0]
         assert point["missed"]["value"] == 0
