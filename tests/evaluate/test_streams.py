@@ -250,16 +250,23 @@ class Fixed:
 def test_other_systems_are_measured_by_the_same_code(keywords, aligned, tmp_path):
     assert isinstance(Fixed(), StreamSystem)
     config = EvaluateConfig(stream=aligned, targets=("red", "blue"), **CONFIG)
-    with pytest.raises(DatasetError, match="fixed can enroll none of the running keywords"):
-        evaluate(Fixed(), [keywords], tmp_path / "none", config)
-    utterances = tmp_path / "utterances"
-    utterances.mkdir()
-    shutil.copy(aligned / "alignments.jsonl", utterances / "utterances.jsonl")
-    receipt = evaluate(Fixed(), [keywords], tmp_path / "out", replace(config, stream=utterances))
-    assert receipt.counts["dropped"] == {"not_enrolled": 2}
+    with pytest.raises(DatasetError, match="fixed can enroll none of the isolated keywords"):
+        evaluate(
+            Fixed(), [keywords], tmp_path / "none", replace(config, targets=("blue",), stream=_without_times(aligned, tmp_path))
+        )
+    receipt = evaluate(Fixed(), [keywords], tmp_path / "out", config)
+    assert receipt.counts["dropped"] == {"not_enrolled": 4}  # "blue" and "green", in two draws each
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert [entry["keyword"] for entry in metrics["streams"][0]["keywords"]] == ["red"]
     assert metrics["seen_in_training"] == {"keywords": None, "speakers": None}
+    assert "fixed can enroll none of the running keywords" in metrics["not_run"]["running"]
+
+
+def _without_times(aligned, tmp_path):
+    """A folder as 'prepare' writes it."""
+    (tmp_path / "utterances").mkdir()
+    shutil.copy(aligned / "alignments.jsonl", tmp_path / "utterances" / "utterances.jsonl")
+    return tmp_path / "utterances"
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,9 @@ CLEAN, BABBLE = "clean", "babble"
 
 
 def listen_to(stage: StageRun, system: StreamSystem, material: Material, config: EvaluateConfig) -> list[Heard]:
-    """One kind of material, clean and in babble."""
+    """One kind of material, clean and in babble; raises DatasetError where no keyword can be enrolled and asked for."""
+    material.keep_enough(config.stream_shots)
     asked, enrolled = _enroll(system, material, config)
-    for name, reason, detail in material.dropped:
-        stage.drop(name, reason, detail)
     if not asked:
         raise DatasetError(f"{system.name} can enroll none of the {material.kind} keywords", expected="keywords it can enroll")
     sessions = plan(material.items, {one.keyword for one in asked}, config.seed)

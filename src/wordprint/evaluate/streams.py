@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wordprint.config import EvaluateConfig, SpotConfig
-from wordprint.errors import ConfigError, InputError
+from wordprint.errors import ConfigError, DatasetError, InputError
 from wordprint.evaluate.data import made_of, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.stage import METRICS, REPORT, command_line, write_list
@@ -71,7 +71,7 @@ def evaluate_stream(
         if stage.receipt:
             return stage.receipt
         materials = _materials(paths, background, config)
-        heard = [one for material in materials for one in listen_to(stage, system, material, config)]
+        heard, not_run = _listen(stage, system, materials, config)
         lists: dict[str, Any] = {}
         for one in heard:
             lists |= _write_lists(stage, one)
@@ -88,6 +88,7 @@ def evaluate_stream(
             "warnings": _warnings(seen),
             "inputs": stage.inputs,
             "trials": lists,
+            "not_run": not_run,
             "streams": streams,
         }
         write_json(stage.output / METRICS, metrics)
@@ -132,9 +133,25 @@ def _materials(paths: Sequence[Path], background: Path, config: EvaluateConfig) 
     if not materials:
         raise InputError("no keywords to look for", expected="word folders, or a --stream that 'align' or 'words' wrote")
     materials[0].dropped += dropped
-    for material in materials:
-        material.keep_enough(config.stream_shots)
     return materials
+
+
+def _listen(
+    stage: StageRun, system: StreamSystem, materials: Sequence[Material], config: EvaluateConfig
+) -> tuple[list[Heard], dict[str, str]]:
+    """All that can be heard, and why a kind of material can't be; raises DatasetError when none can."""
+    heard: list[Heard] = []
+    not_run: dict[str, str] = {}
+    for material in materials:
+        try:
+            heard += listen_to(stage, system, material, config)
+        except DatasetError as error:
+            not_run[material.kind] = str(error)
+            if material is materials[-1] and not heard:
+                raise
+        for name, reason, detail in material.dropped:
+            stage.drop(name, reason, detail)
+    return heard, not_run
 
 
 def _write_lists(stage: StageRun, heard: Heard) -> dict[str, dict[str, str]]:
