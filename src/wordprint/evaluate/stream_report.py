@@ -14,7 +14,7 @@ from wordprint.config import EvaluateConfig
 from wordprint.evaluate.stream_build import Entry, render_entry
 from wordprint.evaluate.stream_figures import Heard
 from wordprint.evaluate.stream_scores import RATES, miss_rate, shared_threshold
-from wordprint.pages.html import INK, SERIES, figure_svg, new_figure, number, percent, render
+from wordprint.pages.html import INK, SERIES, figure_svg, new_figure, number, render
 from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
 from wordprint.records import Interval
 from wordprint.speech.audio import SAMPLE_RATE
@@ -177,7 +177,7 @@ def _keyword_rows(stream: dict[str, Any]) -> list[list[str]]:
         alarms = at["false_alarms"]
         rate = f"{alarms['text']} ({number(alarms['low'], 1)}–{number(alarms['high'], 1)})"
         rows.append([entry["keyword"], number(entry["spoken"]), *(_missed(point) for point in entry["shared"]), rate,
-                     *(percent(point["missed"]["value"], 0) for point in entry["own"])])  # fmt: skip
+                     *(number(100 * point["missed"]["value"]) for point in entry["own"])])  # fmt: skip
     return rows
 
 
