@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -33,6 +34,7 @@ BEST_WEIGHTS = "best.safetensors"
 EMBED_BATCH = 64
 """Waveforms embedded at once, so that memory stays small for any number of them."""
 
+_SPECS = "an ONNX file, a checkpoint folder, or package.module:Class of your own"
 _NEED = ("sample_rate", "window_samples", "any_length", "min_samples", "embedding_size", "threshold")
 _MODEL_REMEDY = "export the checkpoint again with 'wordprint export'"
 
@@ -120,10 +122,24 @@ def load_embedder(spec: str | Path) -> WaveformEmbedder:
         return CheckpointEmbedder(path)
     if path.is_file() or path.suffix == ".onnx":
         return Model(path)
-    module, separator, name = str(spec).partition(":")
-    if separator and module.replace(".", "").replace("_", "").isalnum() and name.isidentifier():
-        return _adapter(str(spec))
-    raise InputError(f"{spec} does not exist", expected="an ONNX file, a checkpoint folder, or package.module:Class of your own")
+    if ":" in str(spec):
+        made = load_class(str(spec))()
+        if isinstance(made, WaveformEmbedder):
+            return made
+        raise ModelError(
+            f"{spec} lacks a part of the interface",
+            expected="attributes name, digest, window_samples, training_words and a method embed",
+        )
+    raise InputError(f"{spec} does not exist", expected=_SPECS)
+
+
+def load_class(spec: str) -> Callable[[], Any]:
+    """What `package.module:Class` names: something that is called without arguments; raises ConfigError where it can't be had."""
+    module, _, name = spec.partition(":")
+    if not (module.replace(".", "").replace("_", "").isalnum() and name.isidentifier()):
+        raise InputError(f"{spec} does not exist", expected=_SPECS)
+    found: Callable[[], Any] = import_part(spec, "model")
+    return found
 
 
 class CheckpointEmbedder:
@@ -147,16 +163,6 @@ class CheckpointEmbedder:
         batch = torch.from_numpy(np.require(waveforms, np.float32, ["C", "W"]))
         with torch.inference_mode():
             return np.concatenate([self.network(part).numpy() for part in torch.split(batch, EMBED_BATCH)])
-
-
-def _adapter(spec: str) -> WaveformEmbedder:
-    made = import_part(spec, "model")()
-    if not isinstance(made, WaveformEmbedder):
-        raise ModelError(
-            f"{spec} lacks a part of the interface",
-            expected="attributes name, digest, window_samples, training_words and a method embed",
-        )
-    return made
 
 
 def _read(path: Path) -> bytes:

@@ -112,12 +112,12 @@ def seen_in_training(tokens: Tokens, embedder: WaveformEmbedder) -> Seen:
     metadata = getattr(embedder, "metadata", {})
     speakers = getattr(embedder, "training_speakers", None) or metadata.get("training_speakers")
     return Seen(
-        None if words is None else _made_of(set(tokens.words), words),
+        None if words is None else made_of(set(tokens.words), words),
         None if speakers is None or not tokens.speakers_known else sorted((set(tokens.speakers) - {""}) & set(speakers)),
     )
 
 
-def _made_of(evaluated: Iterable[str], trained: Iterable[str]) -> list[str]:
+def made_of(evaluated: Iterable[str], trained: Iterable[str]) -> list[str]:
     """The words and phrases, in order, all of whose words stand in those that were trained on, alone or in a phrase."""
     heard = {word for text in trained for word in text.split()}
     return sorted(text for text in evaluated if heard.issuperset(text.split()))

@@ -46,19 +46,19 @@ def mfcc(samples: NDArray[np.float32]) -> Features:
 def dtw_distances(features: Sequence[Features], *, progress: Progress = SILENT) -> NDArray[np.float32]:
     """(n, n) symmetric distances between sequences (T, F) of any lengths; zero on the diagonal."""
     order = np.argsort([len(sequence) for sequence in features], kind="stable")
-    unit = [_unit(features[index]) for index in order]
+    unit = [unit_frames(features[index]) for index in order]
     distances = np.zeros((len(unit), len(unit)), np.float32)
     with progress.task("dtw", len(unit), "segments") as task:
         for row in range(len(unit)):
             # of a pair, the longer one is the row: it is met by everything shorter, padded to its own length at most
             if row:
-                distances[row, :row] = distances[:row, row] = _one_to_many(unit[row], unit[:row])
+                distances[row, :row] = distances[:row, row] = warp(unit[row], unit[:row])
             task.advance()
     back = np.argsort(order)
     return distances[np.ix_(back, back)]
 
 
-def _one_to_many(one: Features, many: Sequence[Features]) -> NDArray[np.float32]:
+def warp(one: Features, many: Sequence[Features]) -> NDArray[np.float32]:
     """DTW distances (B,) of `one` (T, F) to each of `many` (≤ T, F), all frames of unit length.
 
     The cells of an anti-diagonal depend only on the two before it, so each is one vectorised step over all pairs.
@@ -88,7 +88,7 @@ def _one_to_many(one: Features, many: Sequence[Features]) -> NDArray[np.float32]
     return np.asarray(result / (lengths + rows), np.float32)
 
 
-def _unit(frames: Features) -> Features:
+def unit_frames(frames: Features) -> Features:
     return np.asarray(frames / np.maximum(np.linalg.norm(frames, axis=1, keepdims=True), 1e-8), np.float32)
 
 

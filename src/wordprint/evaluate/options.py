@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from wordprint.errors import ConfigError
 from wordprint.stages.options import option
@@ -17,7 +18,8 @@ class EvaluateConfig:
     split: str = option("test", one_of=("train", "validation", "test"))
     """Part of a word dataset to score (word folders have no parts)."""
     targets: tuple[str, ...] = ()
-    """Keywords to enroll; without any, the ten Speech Commands where the data has them all, else the words of most speakers."""
+    """Keywords to enroll; without any, the ten Speech Commands where the data has them all, else the words of most speakers.
+    In streams: all that the folders hold."""
     shots: tuple[int, ...] = option((1, 3, 5, 10), at_least=1)
     """Recordings that enroll a keyword."""
     draws: int = option(100, at_least=1)
@@ -34,11 +36,24 @@ class EvaluateConfig:
     """Score words and speakers that the model was trained on instead of stopping; the figures are marked."""
     players: int = option(12, at_least=0)
     """Recordings per list that the report can play."""
+    stream: Path | None = None
+    """Look for the keywords in hours of other speech instead: a folder that 'align' or 'words' wrote (its own words are keywords,
+    too), one that 'prepare' or 'validate' wrote, or one of recordings."""
+    stream_speakers: tuple[str, ...] = option((), used_by={"stream": True})
+    """(stream) Only these speakers of it, such as those held out of training."""
+    stream_keywords: int = option(20, at_least=1, used_by={"stream": True})
+    """(stream) Keywords of running speech that are chosen, of one, two and three words, where no targets are named."""
+    stream_shots: int = option(3, at_least=1, used_by={"stream": True})
+    """(stream) Recordings that enroll a keyword."""
+    stream_draws: int = option(5, at_least=1, used_by={"stream": True})
+    """(stream) Random choices of the enrolled recordings."""
+    stream_snr_db: float = option(10.0, used_by={"stream": True})
+    """(stream) Level of the speech above the babble, where there is babble."""
 
     def check(self) -> None:
         if not self.shots or len(set(self.shots)) < len(self.shots):
             raise ConfigError(f"shots are {list(self.shots)}", expected="different numbers of recordings, at least 1 each")
-        if len(self.targets) == 1:
+        if len(self.targets) == 1 and self.stream is None:
             raise ConfigError(f"targets are {list(self.targets)}", expected="two keywords or more, or none at all")
 
 

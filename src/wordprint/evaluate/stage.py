@@ -53,9 +53,15 @@ def evaluate(
             `wordprint.model.WaveformEmbedder`.
         data: word folders (Speech Commands layout) and word datasets.
 
+    With `config.stream` the keywords in `data` are looked for in streams instead, see `wordprint.evaluate.streams`.
+
     Raises LeakError for a word dataset that holds words or speakers the model was trained on (unless allowed),
     DatasetError when no protocol can be run on any of the data.
     """
+    if config.stream is not None:
+        from wordprint.evaluate.streams import evaluate_stream
+
+        return evaluate_stream(model, data, config.stream, output, config, overwrite=overwrite, progress=progress)
     _check(config)
     paths = [Path(path) for path in data]
     if not paths:
@@ -71,7 +77,7 @@ def evaluate(
         loaded = load_data(paths, embedder, config, stage.output / PARTS, progress)
         scored = [(entry, run_protocols(entry, config, progress)) for entry in loaded]
         _require_a_figure(scored)
-        command = _command(model if isinstance(model, (str, Path)) else embedder.name, paths, output, config)
+        command = command_line(model if isinstance(model, (str, Path)) else embedder.name, paths, output, config)
         metrics: dict[str, Any] = {
             "schema": SCHEMA,
             "command": command,
@@ -142,23 +148,24 @@ def _write_trials(stage: StageRun, data: Data, outcomes: dict[str, Outcome]) -> 
         "speakers": None if data.speakers is None else len(set(data.speakers.tolist()) - {""}),
         "skipped": len(data.tokens.skipped),
         "seen_in_training": data.seen.to_json(),
-        "tokens_list": _write_list(stage.output, f"{data.name}.tokens.jsonl", tokens),
+        "tokens_list": write_list(stage.output, f"{data.name}.tokens.jsonl", tokens),
         "protocols": {},
     }
     for name, outcome in outcomes.items():
         entry["protocols"][name] = outcome.figures
         if outcome.trials:
-            outcome.figures["trials"] = _write_list(stage.output, f"{data.name}.{name}.jsonl", outcome.trials)
+            outcome.figures["trials"] = write_list(stage.output, f"{data.name}.{name}.jsonl", outcome.trials)
     return entry
 
 
-def _write_list(output: Path, name: str, lines: list[dict[str, Any]]) -> dict[str, str]:
+def write_list(output: Path, name: str, lines: list[dict[str, Any]]) -> dict[str, str]:
+    """Write a list of trials; returns its file and digest for metrics.json."""
     path = output / TRIALS / name
     write_jsonl(path, lines)
     return {"file": f"{TRIALS}/{name}", "sha256": digest_file(path)}
 
 
-def _command(model: str | Path, paths: Sequence[Path], output: str | Path, config: EvaluateConfig) -> str:
+def command_line(model: str | Path, paths: Sequence[Path], output: str | Path, config: EvaluateConfig) -> str:
     """The command line that gives the same figures."""
     words = ["wordprint", "evaluate", str(model), *map(str, paths), "--output", str(output)]
     for option in fields(config):

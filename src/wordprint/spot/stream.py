@@ -79,17 +79,24 @@ class Spotter:
         Raises InputError for another shape or type and AudioError for samples that are not audio; the stream is then
         as it was before the call.
         """
+        peaks = (self._decider.step(end_sample, similarities) for end_sample, similarities in self.looks(chunk))
+        return [self._detection(peak) for peak in peaks if peak is not None]
+
+    def looks(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """What `process` decides on: where each look ends in the stream, in samples, and the similarity of each keyword (W,) there.
+
+        A similarity is -inf where there was nothing to look at. Decides nothing; a stream is given to one of the two.
+        """
         samples = _checked_chunk(chunk)
         self._require_keywords()
-        detections, used = [], 0
+        used = 0
         while used < len(samples):
             piece = samples[used : used + self._hop_samples - self._filled]
             self._pending[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
             used += len(piece)
             if self._filled == self._hop_samples:
-                detections += self._look()
-        return detections
+                yield self._look()
 
     def flush(self) -> list[Detection]:
         """The stream has ended: the detections that its last moments bring, as if silence followed; then start anew."""
@@ -144,15 +151,14 @@ class Spotter:
         self._history = np.zeros(windows[-1], np.float32)
         self.reset()
 
-    def _look(self) -> list[Detection]:
+    def _look(self) -> tuple[int, NDArray[np.float32]]:
         """One look, at the end of a whole hop."""
         hop = self._hop_samples
         self._history[:-hop] = self._history[hop:]
         self._history[-hop:] = self._pending
         self._looked += hop
         self._filled = 0
-        peak = self._decider.step(self._looked, self._similarities())
-        return [] if peak is None else [self._detection(peak)]
+        return self._looked, self._similarities()
 
     def _similarities(self) -> NDArray[np.float32]:
         """(W,) similarity of each keyword to its window that ends now; -inf where there is nothing to look at."""
