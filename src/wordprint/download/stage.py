@@ -19,7 +19,8 @@ from wordprint.download.folders import RECEIPT, alone, data_folder, receipt_of, 
 from wordprint.download.release import COMMON_VOICE, take_release
 from wordprint.errors import ConfigError, disk_errors
 from wordprint.stages.manifest import write_json
-from wordprint.stages.progress import SILENT, Progress, readable_bytes
+from wordprint.stages.progress import SILENT, Progress
+from wordprint.stages.units import readable_bytes
 
 
 def download(
