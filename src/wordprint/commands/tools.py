@@ -89,7 +89,9 @@ def inspect(
         print(pipeline.inspect_triplets(inputs[0], inputs[1], output, triplets))
 
 
-def info(paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...")], as_json: FlagCreatePairsOff[bool] = False) -> None:
+def info(
+    paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...")] = (), as_json: FlagCreatePairsOff[bool] = False
+) -> None:
     """Say what is in any file or folder that wordprint wrote.
 
     Args:
@@ -97,6 +99,8 @@ def info(paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...")],
     """
     from wordprint.desk.info import as_text
 
+    if not paths:
+        raise ConfigError("no path was given", expected="wordprint info PATH...: any file or folder that wordprint wrote")
     for path in paths:
         found = pipeline.info(path)
         print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
