@@ -80,9 +80,7 @@ def _folder(path: Path) -> Facts:
         partial = _read_json(path / PARTIAL)
         hint = "run the same command again to complete it"
         return {"what": f"unfinished output of '{partial.get('stage')}'", "config": partial.get("config"), "what_to_do": hint}
-    markers = [
-        marker for name in (RECEIPT, PARTIAL) for marker in sorted(path.glob(f"*/{name}"), key=lambda file: file.stat().st_mtime)
-    ]
+    markers = sorted(path.glob(f"*/{RECEIPT}"), key=lambda file: file.stat().st_mtime) + sorted(path.glob(f"*/{PARTIAL}"))
     if markers:
         return {"what": "work folder of 'run'", "stages": [_stage(marker) for marker in markers]}
     for name in ("dataset.json", "best.json", "metrics.json", ".download.json"):

@@ -104,7 +104,7 @@ def plan_from_sample(
     stages.append(trained(trial.receipts["train"], config.train.steps, trial.took["train"][1].disk_bytes))
     notes = [
         f"Measured just now on {trial.speech}: receipts of a run on them, and on a third. The difference is work, which grows "
-        "with the hours, the rest start-up. Quick stages are told to within a factor of two.",
+        "with the hours, the rest start-up. Quick stages are told roughly: validate may take half of what is said.",
         f"train: {STEPS} of {config.train.steps} steps, without validation; its memory grows by some 50 bytes a segment. "
         "export and evaluate, which look at bounded samples, take minutes more, and little disk.",
     ]
