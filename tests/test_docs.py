@@ -287,7 +287,7 @@ def options(line: str) -> set[str]:
 def options_of(command: str) -> set[str]:
     """Options that a command takes; those of `run` begin with the section: `train.steps`."""
     hints = typing.get_type_hints(getattr(commands, command))
-    names = {"output", "recipe", "help", *hints}
+    names = {"output", "recipe", "help", *(name.rstrip("_") for name in hints)}
     for cls in (hint for hint in hints.values() if dataclasses.is_dataclass(hint)):
         for field, hint in typing.get_type_hints(cls).items():
             names |= {f"{field}.{inner}" for inner in typing.get_type_hints(hint)} if dataclasses.is_dataclass(hint) else {field}

@@ -112,7 +112,7 @@ def plan(
     workers: Annotated[int | None, arg(aliases=["-j"])] = None,
     work: Path = Path("."),
     utterances: int = 96,
-    from_run: Annotated[Path | None, arg(name="from", metavar="WORK")] = None,
+    from_: Annotated[Path | None, arg(name="from", metavar="WORK")] = None,
     config: Flat[RunConfig] = RunConfig(),
 ) -> None:
     """Time, disk and memory that 'run' with the same options will take, from a run on a sample in about a minute.
@@ -123,16 +123,16 @@ def plan(
         workers: Processes to plan for (default: one per core); more than this machine has cores means a cluster.
         work: Folder that 'run' will write to: its disk is measured, and must be large enough.
         utterances: Utterances to measure on, drawn from all corpora.
-        from_run: Work folder of a run that is finished: its receipts are scaled to the hours, and nothing is run.
+        from_: Work folder of a run that is finished: its receipts are scaled to the hours, and nothing is run.
     """
     from wordprint.desk.plan import as_text, disk_warning, plan_from_run, plan_from_sample
 
     if sources:
         config = dataclasses.replace(config, sources=sources)
-    if from_run is None:
+    if from_ is None:
         made = plan_from_sample(hours, workers, config, work=work, utterances=utterances, progress=for_terminal())
     elif (workers, utterances, config) == (None, 96, RunConfig()):
-        made = plan_from_run(hours, from_run)
+        made = plan_from_run(hours, from_)
     else:
         raise ConfigError("--from comes with other options", expected="--hours and --work alone: the receipts tell the rest")
     print(as_text(made, columns()))
