@@ -54,7 +54,7 @@ def _rows(cls: type, of_run: bool) -> list[str]:
 def _command(row: Command) -> str:
     lines = [f"## wordprint {row.name}\n", row.help + "\n"]
     for argument in row.arguments:
-        name = f"`--{argument.name.replace('_', '-')}`" if argument.flag else f"*{argument.name}*"
+        name = f"`--{argument.name.rstrip('_').replace('_', '-')}`" if argument.flag else f"*{argument.name}*"
         lines.append(f"- {name}: {argument.help}")
     for _, path in row.options:
         rows = _rows(load(path), of_run=row.name in ("run", "plan"))

@@ -295,7 +295,7 @@ def options_of(command: str) -> set[str]:
         "workers",
         "cluster",
         "overwrite",
-        *(argument.name for argument in row.arguments),
+        *(argument.name.rstrip("_") for argument in row.arguments),
     }
     for _, path in row.options:
         for field, hint in typing.get_type_hints(load(path)).items():

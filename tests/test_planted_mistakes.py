@@ -9,6 +9,7 @@ import pytest
 from wordprint import pipeline
 from wordprint.config import RunConfig
 from wordprint.errors import WordprintError
+from wordprint.stages import packages
 from wordprint.stages.recipe import from_dict
 
 MISTAKES = [
@@ -64,11 +65,8 @@ def test_none_gets_past_the_first_second(values, message, tmp_path):
 
 
 def test_a_missing_extra_is_told_first(tmp_path, monkeypatch):
-    import wordprint.stages.packages as packages
-
-    known = packages.groups()
-    lost = packages.Group("train", (packages.Package("torch", ">=2.6", None, fits=False),))
-    monkeypatch.setattr(packages, "groups", lambda: {**known, "train": lost})
+    lost = packages.Package("torch", ">=2.6", None, fits=False)
+    monkeypatch.setattr(packages, "packages", lambda extra: [lost] if extra == "train" else [])
     with pytest.raises(WordprintError, match=r"'run' needs torch>=2.6; install with: pip install 'wordprint\[train\]'"):
         pipeline.run(tmp_path / "work", RunConfig())
     assert not (tmp_path / "work").exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +88,8 @@ def test_json_is_told_by_its_schema_and_long_lists_are_counted(tmp_path, schema,
 
 def test_folders_without_a_receipt_are_told_by_their_documents(tmp_path):
     write_json(tmp_path / "dataset.json", {"schema": "wordprint.words/1", "segments": 12})
-    assert info(tmp_path)["what"] == "word dataset"
+    facts = info(tmp_path)
+    assert (facts["what"], facts["path"], facts["segments"]) == ("word dataset", str(tmp_path), 12)
 
 
 def test_weights_are_told_by_the_document_beside_them(tmp_path):
@@ -105,17 +108,48 @@ def test_a_model_tells_its_metadata(tmp_path):
     assert facts["sample_rate"] == 16_000
 
 
-def test_an_enrollment_tells_its_keywords(tmp_path):
-    from wordprint.spot.enroll import Enrollment, Keyword
+def test_an_enrollment_tells_its_keywords_and_their_shots(tmp_path):
+    from wordprint.spot.enroll import Enrollment, Keyword, Shot
 
-    keyword = Keyword("lights on", 0.6, 16_000, 0.8, (1.0, 0.0), ())
+    shots = (
+        Shot("a.wav", 0.1, 0.9, -20.0, (1.0, 0.0), 0.8),
+        Shot("b.wav", 0.2, 0.5, -31.0, (1.0, 0.0), None, ("clipped", "short")),
+    )
+    keyword = Keyword("lights on", 0.6, 16_000, 0.8, (1.0, 0.0), shots, ("c.wav is silent",))
     Enrollment("bands", "ab12", (keyword,)).save(tmp_path / "keywords.json")
     facts = info(tmp_path / "keywords.json")
     assert facts["model"] == "bands"
-    assert facts["keywords"] == [{"keyword": "lights on", "shots": 0, "threshold": 0.6, "duration_s": 0.8}]
+    (word,) = facts["keywords"]
+    assert (word["keyword"], word["threshold"], word["rejected"]) == ("lights on", 0.6, ["c.wav is silent"])
+    assert [shot["recording"] for shot in word["shots"]] == ["a.wav", "b.wav"]
+    lines = [line.split() for line in as_text(facts).splitlines()]
+    assert ["recording", "start_s", "end_s", "level_db", "agreement", "warnings"] in lines
+    assert ["b.wav", "0.2", "0.5", "-31.0", "–", "clipped;", "short"] in lines
     (tmp_path / "keywords.json").write_text('{"schema": "wordprint.enrollment/1"}')
     with pytest.raises(EnrollmentError):
         info(tmp_path / "keywords.json")
+
+
+def test_a_work_folder_lists_its_stages_in_the_order_of_their_work(tmp_path):
+    for name in ("validate", "align"):
+        with open_stage(name, tmp_path / name, ValidateConfig(), {}) as stage:
+            write_jsonl(tmp_path / name / "utterances.jsonl", UTTERANCES)
+            stage.finish(total=5, kept=4, outputs=["utterances.jsonl"])
+    with open_stage("words", tmp_path / "words", ValidateConfig(), {}):
+        pass
+    facts = info(tmp_path)
+    assert facts["what"] == "work folder of 'run'"
+    assert [tuple(stage.values())[:4] for stage in facts["stages"]] == [
+        ("validate", "done", 5, 4), ("align", "done", 5, 4), ("words", "unfinished", None, None)
+    ]  # fmt: skip
+    assert "words     unfinished  –   –" in as_text(facts)
+
+
+def test_without_a_path_the_usage_is_told():
+    result = subprocess.run([sys.executable, "-m", "wordprint", "info"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "wordprint info PATH" in result.stderr
 
 
 def test_textgrids_tell_their_words(tmp_path):

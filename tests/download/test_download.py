@@ -254,7 +254,7 @@ def test_no_folder_was_named(server, tmp_path, monkeypatch):
 def test_too_little_space_is_said_before_anything_comes(server, tmp_path, monkeypatch):
     usage = place_module.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(place_module.shutil, "disk_usage", lambda path: usage._replace(free=400_000))
-    with pytest.raises(DiskFullError, match=r"dev-clean-2, lexicon would take 6\d\d\.\d kB .* has 400\.0 kB free"):
+    with pytest.raises(DiskFullError, match=r"dev-clean-2, lexicon would take 6\d\d kB .* has 400 kB free"):
         bring(server, tmp_path, subsets=["dev-clean-2"])
     assert server.asked == []
 

@@ -78,11 +78,6 @@ def test_numbers_read_well(value, digits, text):
     assert html.number(value, digits) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.42, "0.42 s"), (185, "3.1 min"), (45_000, "12.50 h"), (None, "–")])
-def test_durations_read_well(seconds, text):
-    assert html.duration(seconds) == text
-
-
 def test_shares_read_well():
     assert html.percent(0.125) == "12.5 %"
 

@@ -233,7 +233,7 @@ def _escaped(text: str) -> str:
 
 
 def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def _with_dashes(word: str) -> str:

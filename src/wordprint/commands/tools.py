@@ -68,21 +68,35 @@ def inspect(what: str, inputs: tuple[Path, ...], output: Path, words: Any, tripl
 def info(paths: tuple[Path, ...], as_json: bool) -> None:
     from wordprint.desk.info import as_text
 
+    if not paths:
+        raise ConfigError("no path was given", expected="wordprint info PATH...: any file or folder that wordprint wrote")
     for path in paths:
         found = pipeline.info(path)
         print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
 
 
 def plan(
-    hours: float, sources: tuple[str, ...], workers: int | None, work: Path, utterances: int, config: Any, how: dict[str, Any]
+    hours: float,
+    sources: tuple[str, ...],
+    workers: int | None,
+    work: Path,
+    utterances: int,
+    from_: Path | None,
+    config: Any,
+    how: dict[str, Any],
 ) -> None:
-    from wordprint.desk.plan.run import as_text, disk_warning
-    from wordprint.desk.plan.run import plan as measure
+    from wordprint.config import RunConfig
+    from wordprint.desk.plan import as_text, disk_warning, plan_from_run, plan_from_sample
 
     config = dataclasses.replace(config, sources=sources) if sources else config
-    made = measure(hours, workers, config, work=work, utterances=utterances, **how)
+    if from_ is None:
+        made = plan_from_sample(hours, workers, config, work=work, utterances=utterances, **how)
+    elif (workers, utterances, config) == (None, 96, RunConfig()):
+        made = plan_from_run(hours, from_)
+    else:
+        raise ConfigError("--from comes with other options", expected="--hours and --work alone: the receipts tell the rest")
     print(as_text(made, columns()))
-    if warning := disk_warning(made):
+    if warning := disk_warning(made, work):
         print(f"warning: {warning}", file=sys.stderr)
 
 

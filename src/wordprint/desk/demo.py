@@ -62,10 +62,7 @@ def demo(
         spotter.enrollment.save(stage.output / "keywords.json")
         stage.progress.say(f'demo: another voice says "{config.sentence}"')
         detections = list(spotter.spot(samples))
-        write_jsonl(
-            stage.output / "detections.jsonl",
-            (dataclasses.asdict(detection) for detection in detections),
-        )
+        write_jsonl(stage.output / "detections.jsonl", map(dataclasses.asdict, detections))
         for detection in detections:
             stage.progress.say(f"  {detection.onset_s:6.2f} s  {detection.keyword}  similarity {detection.similarity:.2f}")
         for keyword in config.keywords:

@@ -1,7 +1,7 @@
 """`doctor`: what is installed and works, in which version, and the exact commands that install what is missing.
 
-Every part is tried in another process (`probes.py`), so one that is broken, hangs or takes its process down is a line of
-the report and no more.
+Every package and part is tried in another process (`probes.py`), so one that is broken, hangs or takes its process down is a
+line of the report and no more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +21,17 @@ from typing import Literal
 
 from wordprint import __version__
 from wordprint.desk import machine
-from wordprint.desk.probes import Outcome, try_parts
-from wordprint.errors import WordprintError
-from wordprint.stages.packages import RUNTIME, Group, groups, install_command, with_included
+from wordprint.desk.probes import PARTS, Outcome, probe
+from wordprint.stages.packages import RUNTIME, Package, extras, install_command, packages
+from wordprint.stages.units import readable_bytes
 
 RUN_EXTRA = "all"
 """The extra that 'wordprint run' on synthetic speech needs."""
 
 MFA_IMAGE = "mmcauliffe/montreal-forced-aligner:latest"
-MFA_ENVIRONMENT = "aligner"
 MFA_LIMIT_S = 60.0
 
-_TORCH = ("torch", "lightning-fabric", "pytorch-metric-learning")
+_TORCH = {"torch", "lightning-fabric", "pytorch-metric-learning", "tensorboard", "onnxscript"}
 """Packages that load torch (over a second), tried in a process of their own beside the one for all others."""
 
 State = Literal["ok", "missing", "broken", "old", "info"]
@@ -53,23 +52,23 @@ class Finding:
 
 def doctor(mfa_command: str = "mfa") -> list[Finding]:
     """Look at everything; never raises for a part that is missing or broken. `mfa_command` is how MFA is started."""
-    with ThreadPoolExecutor(4) as threads:
-        mfa = threads.submit(_guarded, lambda: [mfa_finding(mfa_command)], "aligners", "mfa")
-        try:
-            known = groups()
-        except Exception as error:  # whatever its metadata is like, the other parts can be looked at
-            known, unreadable = {}, [Finding("packages", "metadata", "broken", _one_line(error), (), needed=True)]
-        else:
-            unreadable = []
-        needed = with_included([RUNTIME, RUN_EXTRA], known)
-        tried = _try_all([package.name for group in needed for package in group.packages if package.fits], threads)
-        return [
-            *unreadable,
-            *(_group_finding(group, group in needed, tried) for group in known.values() if group.packages and group.name != "dev"),
-            *_part_findings(tried, known),
-            *mfa.result(),
-            *_guarded(machine_findings, "machine", "machine"),
-        ]
+    findings, known = [], {}
+    try:
+        known = {extra: list(packages(extra)) for extra in extras()}
+    except ImportError as error:  # no metadata, or nothing to read it with: the parts can be looked at all the same
+        findings.append(Finding("packages", "metadata", "broken", f"{type(error).__name__}: {error}", (), needed=True))
+    needed = [package for extra in (RUNTIME, RUN_EXTRA) for package in known.get(extra, ())]
+    names = {*PARTS, *(package.name for package in needed if package.fits)}
+    with ThreadPoolExecutor(2) as threads:
+        mfa = threads.submit(mfa_finding, mfa_command)
+        heavy = threads.submit(probe, sorted(names & _TORCH))
+        tried = probe(sorted(names - _TORCH)) | heavy.result()
+        for extra, group in known.items():
+            if extra not in (RUN_EXTRA, "dev"):
+                findings.append(_extra_finding(extra, group, all(package in needed for package in group), tried))
+        for name, (section, shown, _) in PARTS.items():
+            findings.append(Finding(section, shown, tried[name].state, tried[name].detail))
+        return [*findings, mfa.result(), *machine_findings()]
 
 
 def healthy(findings: Sequence[Finding]) -> bool:
@@ -81,9 +80,8 @@ def as_text(findings: Sequence[Finding], width: int) -> str:
     """The report as a table of `width` columns."""
     name_width = max(len(finding.name) for finding in findings)
     indent = " " * (name_width + 13)
-    lines = [
-        f"wordprint {__version__}, Python {platform.python_version()} ({sys.executable}), {platform.system()} {platform.machine()}"
-    ]
+    system = f"{platform.system()} {platform.machine()}"
+    lines = [f"wordprint {__version__}, Python {platform.python_version()} ({sys.executable}), {system}"]
     section = ""
     for finding in findings:
         if finding.section != section:
@@ -95,146 +93,75 @@ def as_text(findings: Sequence[Finding], width: int) -> str:
             finding.detail, max(width, 60), initial_indent=head, subsequent_indent=indent, break_on_hyphens=False
         )
         lines += [f"{indent}→ {line}" for line in finding.remedy]  # whole, so that it can be copied
-    return "\n".join([*lines, "", _verdict(findings)])
+    lacking = ", ".join(finding.name for finding in findings if finding.needed and finding.state != "ok")
+    verdict = f"can't work yet: see {lacking} above." if lacking else "has all that it needs for synthetic speech, its default."
+    return "\n".join([*lines, "", f"'wordprint run' {verdict}"])
 
 
-def _verdict(findings: Sequence[Finding]) -> str:
-    lacking = [finding.name for finding in findings if finding.needed and finding.state != "ok"]
-    if not lacking:
-        return "'wordprint run' has all that it needs for synthetic speech, its default."
-    return f"'wordprint run' can't work yet: see {', '.join(lacking)} above."
-
-
-# packages and parts
-
-
-def _try_all(packages: Sequence[str], threads: ThreadPoolExecutor) -> dict[str, Outcome]:
-    """Import the packages and try the parts, in two processes at once."""
-    imports = [f"import:{name}" for name in packages]
-    heavy = ["torch", *(name for name in imports if name.removeprefix("import:") in _TORCH)]
-    light = ["libsndfile", "onnxruntime", "model", "pocketsphinx", "espeak-ng", *(name for name in imports if name not in heavy)]
-    tried: dict[str, Outcome] = {}
-    for outcomes in threads.map(try_parts, (heavy, light)):
-        tried |= outcomes
-    return tried
-
-
-def _group_finding(group: Group, needed: bool, tried: dict[str, Outcome]) -> Finding:
-    name = f"[{group.name}]" if group.name != RUNTIME else "runtime"
-    broken = [(package, tried.get(f"import:{package.name}")) for package in group.packages if package.fits]
-    errors = [
-        f"{package.name} {package.installed}: {outcome.detail}" for package, outcome in broken if outcome and not outcome.works
-    ]
-    lacking = [f"{package.name}{package.wanted} is wanted, {package.installed or 'nothing'} is there" for package in group.missing]
-    there = ", ".join(f"{package.name} {package.installed}" for package in group.packages if package.fits)
-    if lacking:
-        old = all(package.installed for package in group.missing)
-        return Finding(
-            "packages", name, "old" if old else "missing", "; ".join(lacking + errors), (install_command([group]),), needed
-        )
-    if errors:
-        again = " ".join(package.name for package, outcome in broken if outcome and not outcome.works)
-        return Finding("packages", name, "broken", "; ".join(errors), (f"pip install --force-reinstall {again}",), needed)
-    return Finding("packages", name, "ok", there, (), needed)
-
-
-def _part_findings(tried: dict[str, Outcome], known: dict[str, Group]) -> Iterator[Finding]:
-    """What was tried beyond importing it."""
-    for section, name, extra, needed in (
-        ("parts", "libsndfile", RUNTIME, True),
-        ("parts", "onnxruntime", RUNTIME, True),
-        ("parts", "model", RUNTIME, False),
-        ("parts", "torch", "train", True),
-        ("parts", "espeak-ng", "synthetic", True),
-        ("aligners", "pocketsphinx", "align", True),
-    ):
-        outcome = tried[name]
-        remedy = (install_command([known[extra]]),) if outcome.state == "missing" and extra in known else ()
-        yield Finding(section, name, outcome.state, outcome.detail, remedy, needed)
-    praatio = tried.get("import:praatio")
-    usable = praatio is not None and praatio.works
-    detail = "takes TextGrids made elsewhere, or corrected by hand" if usable else "needs praatio, see [align]"
-    yield Finding("aligners", "textgrid", "ok" if usable else "missing", detail)
-
-
-# Montreal Forced Aligner
+def _extra_finding(extra: str, group: Sequence[Package], needed: bool, tried: dict[str, Outcome]) -> Finding:
+    """An extra, or the runtime: the versions that are there, else what is missing, or there and broken."""
+    name = f"[{extra}]" if extra != RUNTIME else "runtime"
+    missing = [package for package in group if not package.fits]
+    failing = [package for package in group if package.fits and tried.get(package.name, Outcome("ok", "")).state != "ok"]
+    lines = [f"{package.name}{package.wanted} is wanted, {package.installed or 'nothing'} is there" for package in missing]
+    lines += [f"{package.name} {package.installed}: {tried[package.name].detail}" for package in failing]
+    if missing:
+        state: State = "old" if all(package.installed for package in missing) else "missing"
+        return Finding("packages", name, state, "; ".join(lines), (install_command([extra]),), needed)
+    if failing:
+        remedy = f"pip install --force-reinstall {' '.join(package.name for package in failing)}"
+        return Finding("packages", name, "broken", "; ".join(lines), (remedy,), needed)
+    return Finding("packages", name, "ok", ", ".join(f"{package.name} {package.installed}" for package in group), (), needed)
 
 
 def mfa_finding(command: str, limit_s: float = MFA_LIMIT_S) -> Finding:
     """Whether the Montreal Forced Aligner answers to `command`, its version and its models; else how to get it."""
     from wordprint.align.mfa.program import MfaError, folder_beside_models, mfa_version, run_mfa
 
-    words = shlex.split(command)
     try:
+        words = shlex.split(command)
         version = mfa_version(words, limit_s)
+        with folder_beside_models() as folder:
+            listed = run_mfa(words, ["model", "list", "acoustic"], folder, limit_s)
     except MfaError as error:
         seen = error.seen + (f"; expected {error.expected}" if error.expected else "")
-        return Finding("aligners", "mfa", _MFA_STATES.get(error.reason, "broken"), seen, _mfa_remedy())
-    with folder_beside_models() as folder:
-        listed = run_mfa(words, ["model", "list", "acoustic"], folder, limit_s)
+        return Finding("aligners", "mfa", _MFA_STATES.get(error.reason, "broken"), seen, tuple(_mfa_remedy()))
+    except (ValueError, OSError) as error:  # a quote that isn't closed; a folder that can't be made
+        return Finding("aligners", "mfa", "broken", f"{command}: {error}")
     # what a version prints differently is no reason to doubt the program
-    names = re.findall(r"'([\w.-]+)'", listed.text) if listed.code == 0 else []
-    models = (
-        f"acoustic models: {', '.join(names)}" if names else "no acoustic model is downloaded (mfa model download acoustic NAME)"
-    )
+    names = ", ".join(re.findall(r"'([\w.-]+)'", listed.text)) if listed.code == 0 else ""
+    models = f"acoustic models: {names}" if names else "no acoustic model is downloaded (mfa model download acoustic NAME)"
     return Finding("aligners", "mfa", "ok", f"{version}, started as '{command}'; {models}")
 
 
-_HOME = "$HOME/Documents/MFA"  # where downloaded models are; see docs/mfa.md
-
-
-def _mfa_remedy() -> tuple[str, ...]:
-    """Commands for what this machine has: conda or one of its kind, or Docker."""
+def _mfa_remedy() -> Iterator[str]:
+    """Commands for what this machine has: conda or one of its kind, else Docker, else conda that is to be installed first."""
     conda = next((name for name in ("conda", "mamba", "micromamba") if shutil.which(name)), None)
-    docker = shutil.which("docker") is not None
-    run = f"{conda or 'conda'} run{' --no-capture-output' * (conda in (None, 'conda'))} -n {MFA_ENVIRONMENT} mfa"
-    lines = [
-        f"{conda or 'conda'} create -n {MFA_ENVIRONMENT} -c conda-forge montreal-forced-aligner",
-        f'then: --aligner mfa --mfa-command "{run}"',
-    ]
-    container = [
-        f"docker pull {MFA_IMAGE}",
-        f'then: --aligner mfa --mfa-command "docker run --rm --init -e MFA_ROOT_DIR '
-        f'-v $PWD:$PWD -v {_HOME}:{_HOME} {MFA_IMAGE} mfa"',
-    ]
-    if conda is None and docker:
-        return tuple(container)
-    if conda is None:
-        lines.insert(0, "no conda, mamba, micromamba or docker is on PATH; install Miniforge (conda-forge.org/download), then:")
-    return (*lines, *(["or:", *container] if docker else []))
+    if conda is None and shutil.which("docker"):
+        home = "$HOME/Documents/MFA"  # where downloaded models are; see docs/mfa.md
+        yield f"docker pull {MFA_IMAGE}"
+        run = f"docker run --rm --init -e MFA_ROOT_DIR -v $PWD:$PWD -v {home}:{home} {MFA_IMAGE} mfa"
+    else:
+        if conda is None:
+            yield "no conda, mamba, micromamba or docker is on PATH; install Miniforge (conda-forge.org/download), then:"
+        yield f"{conda or 'conda'} create -n aligner -c conda-forge montreal-forced-aligner"
+        run = f"{conda or 'conda'} run{' --no-capture-output' * (conda in (None, 'conda'))} -n aligner mfa"
+    yield f'then: --aligner mfa --mfa-command "{run}"'
 
 
-# machine
-
-
-def machine_findings() -> list[Finding]:
+def machine_findings() -> Iterator[Finding]:
     """Cores, memory and disk, as this process may use them."""
-    quota = machine.cpu_quota()
-    usable, total = machine.usable_cores(), os.cpu_count() or 1
+    quota, usable, total = machine.cpu_quota(), machine.usable_cores(), os.cpu_count() or 1
     cores = f"{machine.cores()} for workers"
     if usable < total:
         cores += f" (this process may run on {usable} of {total})"
     if quota is not None:
         cores += f" (the control group allows {quota:g})"
+    yield Finding("machine", "cores", "info", cores)
     memory = machine.memory_bytes()
-    places = [("current folder", Path.cwd())]
-    if data := os.environ.get("WORDPRINT_DATA"):
-        places.append(("$WORDPRINT_DATA", Path(data)))
-    disks = [f"{machine.in_words(machine.free_disk_bytes(path))} free for the {name} ({path})" for name, path in places]
-    return [
-        Finding("machine", "cores", "info", cores),
-        Finding("machine", "memory", "info", machine.in_words(memory) if memory else "unknown"),
-        *(Finding("machine", "disk", "info", line) for line in disks),
-    ]
-
-
-def _guarded(look: Callable[[], list[Finding]], section: str, name: str) -> list[Finding]:
-    try:
-        return look()
-    except Exception as error:  # a part of the report, whatever is wrong with it
-        return [Finding(section, name, "broken", _one_line(error))]
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, WordprintError) else f"{type(error).__name__}: {text}"
+    yield Finding("machine", "memory", "info", readable_bytes(memory) if memory else "unknown")
+    places = {"current folder": Path.cwd(), "$WORDPRINT_DATA": Path(os.environ.get("WORDPRINT_DATA", ""))}
+    for name, path in places.items():
+        if path != Path():
+            free = readable_bytes(machine.free_disk_bytes(path))
+            yield Finding("machine", "disk", "info", f"{free} free for the {name} ({path})")

@@ -49,12 +49,3 @@ def existing_parent(path: Path) -> Path:
     """`path`, or the nearest folder above it that exists."""
     path = path.absolute()
     return next(folder for folder in (path, *path.parents) if folder.is_dir())
-
-
-def in_words(count: float) -> str:
-    """Bytes for people: `512 MB`, `1.2 GB` (powers of ten, as disks are sold)."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if count >= size * 0.9995:
-            value = count / size
-            return f"{value:.0f} {unit}" if value >= 99.5 else f"{value:.1f} {unit}"
-    return f"{count / 1e3:.0f} kB"

@@ -1,8 +1,8 @@
-"""Parts of wordprint tried out in a process of their own, which may raise, hang or crash.
+"""Packages and parts of wordprint tried out in a process of their own, which may raise, hang or crash.
 
-    python -m wordprint.desk.probes pocketsphinx import:torch …
+    python -m wordprint.desk.probes pocketsphinx numpy …
 
-prints one JSON line for each part that was tried, in order, so that after a crash it is known which part it was.
+prints one JSON line for each that was tried, in order, so that after a crash it is known which one it was.
 """
 
 from __future__ import annotations
@@ -17,63 +17,42 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from wordprint.errors import WordprintError
 
 LIMIT_S = 60.0
 """A process that has not tried all of its parts by then is stopped."""
 
-_IMPORT = "import:"
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What trying one part gave."""
+    """What trying one package or part gave."""
 
     state: Literal["ok", "missing", "broken"]
     detail: str
 
-    @property
-    def works(self) -> bool:
-        return self.state == "ok"
 
-
-def try_parts(names: Sequence[str], limit_s: float = LIMIT_S) -> dict[str, Outcome]:
-    """Try the parts in another process; one that takes it down is broken, and the rest is tried in the next process."""
+def probe(names: Sequence[str], limit_s: float = LIMIT_S) -> dict[str, Outcome]:
+    """Try parts and import packages in another process; one that takes it down is broken, the rest is tried in the next process."""
     outcomes: dict[str, Outcome] = {}
     while waiting := [name for name in names if name not in outcomes]:
-        code, output, error = _run(waiting, limit_s)
-        for line in output.splitlines():
+        command = [sys.executable, "-P", "-m", "wordprint.desk.probes", *waiting]
+        try:
+            done = subprocess.run(command, timeout=limit_s, check=False, stdin=subprocess.DEVNULL, capture_output=True)
+            last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            output, death = done.stdout, f"ends the interpreter with exit code {done.returncode} {last}".strip()
+            if done.returncode < 0:
+                death = f"crashes the interpreter ({signal.Signals(-done.returncode).name})"
+        except subprocess.TimeoutExpired as error:
+            output, death = error.stdout or b"", f"no answer in {limit_s:g} s"
+        for line in output.decode("utf-8", "replace").splitlines():
             with suppress(ValueError, KeyError, TypeError):  # what libraries print
                 record = json.loads(line)
                 outcomes[record["part"]] = Outcome(record["state"], record["detail"])
-        culprit = next((name for name in waiting if name not in outcomes), None)
-        if culprit:
-            outcomes[culprit] = Outcome("broken", _death(code, error, limit_s))
+        culprit = next((name for name in waiting if name not in outcomes), waiting[0])
+        outcomes.setdefault(culprit, Outcome("broken", death))
     return outcomes
-
-
-def _run(names: Sequence[str], limit_s: float) -> tuple[int | None, str, str]:
-    """(exit code, standard output, standard error) of the other process; the code is None when it was stopped at the limit."""
-    command = [sys.executable, "-P", "-m", "wordprint.desk.probes", *names]
-    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True}
-    try:
-        done = subprocess.run(command, timeout=limit_s, check=False, **streams)
-    except subprocess.TimeoutExpired as error:
-        return None, (error.stdout or b"").decode("utf-8", "replace"), ""
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-
-
-def _death(code: int | None, error: str, limit_s: float) -> str:
-    if code is None:
-        return f"no answer in {limit_s:g} s"
-    if code < 0:
-        with suppress(ValueError):
-            return f"crashes the interpreter ({signal.Signals(-code).name})"
-    last = error.strip().splitlines()[-1:] or [""]
-    return f"ends the interpreter with exit code {code} {last[0]}".strip()
 
 
 # in the other process
@@ -88,13 +67,9 @@ def _pocketsphinx() -> str:
     from wordprint.records import Utterance
     from wordprint.speech.audio import SAMPLE_RATE
 
-    started = time.perf_counter()
-    aligner = PocketsphinxAligner(AlignConfig(g2p="rules"))
     noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32) * np.float32(0.05)
-    found = aligner.align(Utterance("probe", "probe", "", 0.0, 1.0, "seven"), noise)
-    took_s = time.perf_counter() - started
-    version = importlib.metadata.version("pocketsphinx")
-    return f"{version}, English; loaded, and aligned a word of {len(found.phones)} phones, in {took_s:.1f} s"
+    found = PocketsphinxAligner(AlignConfig(g2p="rules")).align(Utterance("probe", "probe", "", 0.0, 1.0, "seven"), noise)
+    return f"{importlib.metadata.version('pocketsphinx')}, English; aligned a word of {len(found.phones)} phones"
 
 
 def _espeak() -> str:
@@ -105,22 +80,22 @@ def _espeak() -> str:
     with Synthesiser() as synthesiser:
         variants = synthesiser.variants()
         synthesiser.synthesise("seven", Voice(variants[0]))
-    version = importlib.metadata.version("espeakng-loader")
-    return f"{len(variants)} voices × {len(ACCENTS)} English accents (espeakng-loader {version}); spoke a word"
+    return f"{len(variants)} voices × {len(ACCENTS)} English accents; spoke a word"
 
 
 def _libsndfile() -> str:
     import soundfile
 
-    formats = soundfile.available_formats()
-    ogg = soundfile.available_subtypes("OGG") if "OGG" in formats else {}
-    have = {"FLAC": "FLAC" in formats, "WAV": "WAV" in formats, "MP3": "MP3" in formats}
-    have |= {"Ogg Vorbis": "VORBIS" in ogg, "Opus": "OPUS" in ogg}
-    reads = ", ".join(name for name, there in have.items() if there)
-    lacks = ", ".join(name for name, there in have.items() if not there)
-    if not (have["FLAC"] and have["WAV"]):
-        raise WordprintError(f"{soundfile.__libsndfile_version__} lacks {lacks}")
-    return f"{soundfile.__libsndfile_version__}: {reads}" + (f"; not {lacks}" if lacks else "")
+    kinds = {*soundfile.available_formats(), *soundfile.available_subtypes("OGG")} & {"FLAC", "WAV", "MP3", "VORBIS", "OPUS"}
+    if not {"FLAC", "WAV"} <= kinds:
+        raise WordprintError(f"{soundfile.__libsndfile_version__} reads {', '.join(sorted(kinds))}", expected="FLAC and WAV too")
+    return f"{soundfile.__libsndfile_version__} reads {', '.join(sorted(kinds))}"
+
+
+def _textgrid() -> str:
+    import praatio.textgrid  # noqa: F401
+
+    return "takes TextGrids made elsewhere, or corrected by hand"
 
 
 def _onnxruntime() -> str:
@@ -150,63 +125,38 @@ def _model() -> str:
 def _torch() -> str:
     import torch
 
-    devices = []
-    if torch.cuda.is_available():
-        fast = ", bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else ""
-        devices = [f"{torch.cuda.get_device_name(index)}{fast}" for index in range(torch.cuda.device_count())]
-    if torch.backends.mps.is_available():
-        devices.append("MPS")
-    flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    fast = "bfloat16" if flags.get("avx512_bf16") or flags.get("amx_bf16") else "no fast bfloat16"
-    devices.append(f"CPU ({torch.get_num_threads()} threads, {fast})")
-    return f"{torch.__version__} on {'; '.join(devices)}"
+    from wordprint.train.device import precision
+    from wordprint.train.options import TrainConfig
+
+    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    devices += ["MPS"] * torch.backends.mps.is_available() + [f"CPU ({torch.get_num_threads()} threads)"]
+    return f"{torch.__version__} on {', '.join(devices)}; trains in {precision(TrainConfig())}"
 
 
-PARTS: dict[str, Callable[[], str]] = {
-    "pocketsphinx": _pocketsphinx,
-    "espeak-ng": _espeak,
-    "libsndfile": _libsndfile,
-    "onnxruntime": _onnxruntime,
-    "model": _model,
-    "torch": _torch,
+PARTS: dict[str, tuple[str, str, Callable[[], str]]] = {
+    "soundfile": ("parts", "libsndfile", _libsndfile),
+    "onnxruntime": ("parts", "onnxruntime", _onnxruntime),
+    "model": ("parts", "model", _model),
+    "torch": ("parts", "torch", _torch),
+    "espeakng-loader": ("parts", "espeak-ng", _espeak),
+    "pocketsphinx": ("aligners", "pocketsphinx", _pocketsphinx),
+    "praatio": ("aligners", "textgrid", _textgrid),
 }
+"""What is tried beyond importing it, packages by their names: section and name in the report, and how."""
 
 
-@lru_cache(maxsize=1)
-def _modules() -> dict[str, list[str]]:
-    """Names to import, by distribution in lower case."""
-    names: dict[str, list[str]] = {}
-    for module, distributions in importlib.metadata.packages_distributions().items():
-        for distribution in distributions:
-            names.setdefault(distribution.lower().replace("_", "-"), []).append(module)
-    return names
-
-
-def _import(distribution: str) -> str:
-    guess = distribution.replace("-", "_")
-    modules = _modules().get(distribution.lower().replace("_", "-"), [guess])
-    importlib.import_module(guess if guess in modules else next(iter(modules)))
-    return importlib.metadata.version(distribution)
-
-
-def _try(name: str) -> Outcome:
+def _try(name: str) -> tuple[str, str]:
     try:
-        return Outcome("ok", _import(name.removeprefix(_IMPORT)) if name.startswith(_IMPORT) else PARTS[name]())
+        return "ok", PARTS[name][2]() if name in PARTS else str(importlib.import_module(name.replace("-", "_")))
     except ModuleNotFoundError as error:
-        return Outcome("missing", f"the Python package '{error.name}' is not installed")
+        return "missing", f"the Python package '{error.name}' is not installed"
     except WordprintError as error:
-        return Outcome("broken", str(error))
+        return "broken", str(error)
     except Exception as error:
-        text = " ".join(str(error).split())
-        return Outcome("broken", f"{type(error).__name__}: {text}"[:500])
-
-
-def main() -> None:
-    """Try the parts named as arguments."""
-    for name in sys.argv[1:]:
-        outcome = _try(name)
-        print(json.dumps({"part": name, "state": outcome.state, "detail": outcome.detail}), flush=True)
+        return "broken", f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
 
 
 if __name__ == "__main__":
-    main()
+    for part in sys.argv[1:]:
+        state, detail = _try(part)
+        print(json.dumps({"part": part, "state": state, "detail": detail}), flush=True)

@@ -28,7 +28,8 @@ from urllib.parse import urlsplit
 from wordprint import __version__
 from wordprint.errors import DownloadError, disk_errors
 from wordprint.stages.manifest import write_json
-from wordprint.stages.progress import BYTES, Progress, readable_bytes
+from wordprint.stages.progress import BYTES, Progress
+from wordprint.stages.units import readable_bytes
 
 CHUNK_BYTES = 1 << 18
 _WORTH_ANOTHER = frozenset((408, 416, 425, 429))

@@ -13,7 +13,8 @@ from typing import Any
 from wordprint.download.archive import extract
 from wordprint.errors import DiskFullError, InputError, OutputConflictError, disk_errors
 from wordprint.stages.manifest import write_json
-from wordprint.stages.progress import Progress, readable_bytes
+from wordprint.stages.progress import Progress
+from wordprint.stages.units import readable_bytes
 
 SCHEMA = "wordprint.download/1"
 RECEIPT = ".download.json"

@@ -19,7 +19,8 @@ from wordprint.download.folders import RECEIPT, corpus_folder, receipt_of, requi
 from wordprint.download.release import COMMON_VOICE, take_release
 from wordprint.errors import ConfigError
 from wordprint.stages.manifest import write_json
-from wordprint.stages.progress import SILENT, Progress, readable_bytes
+from wordprint.stages.progress import SILENT, Progress
+from wordprint.stages.units import readable_bytes
 
 
 def download(

@@ -9,6 +9,7 @@ from typing import Any
 
 from wordprint.export.options import ExportConfig, parse_material
 from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.units import readable_bytes
 
 MATERIALS_SCHEMA = "wordprint.bill_of_materials/1"
 
@@ -56,7 +57,7 @@ def model_card(metadata: dict[str, Any], details: dict[str, Any], config: Export
         lengths="any length from " + f"{metadata['min_samples'] / SAMPLE_RATE:g} s"
         if metadata["any_length"]
         else "this length only",
-        files="\n".join(f"| `{name}` | {size / 1e6:.2f} MB |" for name, size in details["bytes"].items()),
+        files="\n".join(f"| `{name}` | {readable_bytes(size)} |" for name, size in details["bytes"].items()),
         training="\n".join(f"| {key} | {_cell(value)} |" for key, value in sorted(metadata["training"].items())),
         words=_count(metadata["training_words"]),
         speakers=_count(metadata["training_speakers"]),

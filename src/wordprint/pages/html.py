@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from wordprint import __version__
 from wordprint.errors import MissingExtraError, require_extra
 from wordprint.speech.audio import SAMPLE_RATE, to_int16
+from wordprint.stages.units import readable_duration
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -49,7 +50,7 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, duration=duration, percent=percent)
+    environment.filters.update(number=number, duration=readable_duration, percent=percent)
     return environment.get_template(template).render(version=__version__, **values) + "\n"
 
 
@@ -115,17 +116,6 @@ def number(value: float | None, digits: int = 0) -> str:
 def percent(value: float | None, digits: int = 1) -> str:
     """A share as percent: 0.125 is '12.5 %'; a dash for None and NaN."""
     return "–" if value is None or math.isnan(value) else f"{number(100 * value, digits)} %"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people read them: '0.42 s', '3.1 min', '12.50 h'."""
-    if seconds is None or math.isnan(seconds):
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:,.2f} h"
 
 
 def _missing(module: str) -> MissingExtraError:

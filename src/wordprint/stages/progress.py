@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from wordprint.stages.units import readable_bytes, readable_duration
+
 
 class Task(Protocol):
     """One running count of `total` items."""
@@ -24,16 +26,6 @@ class Progress(Protocol):
 
 
 BYTES = "bytes"
-
-
-def readable_bytes(count: float) -> str:
-    """`337926286` → `337.9 MB` (decimal, as disks and download pages count)."""
-    size, unit = float(count), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 999.95:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 class Silent:
@@ -87,9 +79,9 @@ class _LineTask:
         elapsed_s = self.reported - self.started
         rate = self.done / elapsed_s if elapsed_s > 0 else 0.0
         amount = _amount(self.done, self.total, self.unit)
-        line = f"{self.name}: {amount}, {_rate(rate, self.unit)}, {_clock(elapsed_s)} elapsed"
+        line = f"{self.name}: {amount}, {_rate(rate, self.unit)}, {readable_duration(elapsed_s)} elapsed"
         if self.total and rate > 0 and self.done < self.total:
-            line += f", {_clock((self.total - self.done) / rate)} left"
+            line += f", {readable_duration((self.total - self.done) / rate)} left"
         self.lines.say(line)
 
 
@@ -147,9 +139,3 @@ def _amount(done: int, total: int | None, unit: str) -> str:
 
 def _rate(per_s: float, unit: str) -> str:
     return f"{readable_bytes(per_s)}/s" if unit == BYTES else f"{per_s:.1f}/s"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -292,7 +292,7 @@ TABLE = (
         functions=("wordprint.desk.info:info",),
         command="wordprint.commands.tools:info",
         arguments=(
-            Argument("paths", "What to look at.", metavar="PATH", many=True),
+            Argument("paths", "What to look at.", metavar="PATH", many=True, default=()),
             Argument("as_json", "Print one JSON document instead of lines for people.", bool, default=False, flag=True),
         ),
         output=False,
@@ -301,7 +301,7 @@ TABLE = (
     Command(
         name="plan",
         summary="time, disk and memory that a corpus will take, from rates measured here",
-        help="Time, disk and memory that 'run' with the same options will take, from rates measured here in about a minute.",
+        help="Time, disk and memory that 'run' with the same options will take, from a run on a sample in about a minute.",
         command="wordprint.commands.tools:plan",
         arguments=(
             Argument(
@@ -318,6 +318,13 @@ TABLE = (
             ),
             Argument("work", "Folder that 'run' will write to: its disk is measured.", default=Path("."), flag=True),
             Argument("utterances", "Utterances to measure on, drawn from all corpora.", int, default=96, flag=True),
+            Argument(
+                "from_",
+                "Work folder of a run that is finished: its receipts are scaled to the hours, and nothing is run.",
+                metavar="WORK",
+                default=None,
+                flag=True,
+            ),
         ),
         options=(("config", "wordprint.config:RunConfig"),),
         output=False,

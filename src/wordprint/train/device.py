@@ -26,7 +26,7 @@ def make_fabric(config: TrainConfig) -> Fabric:
             devices=local_size,
             num_nodes=max(1, world_size // local_size),
             strategy="ddp" if world_size > 1 else "auto",
-            precision=_precision(config),
+            precision=precision(config),
         )
     except (RuntimeError, ValueError) as error:
         if "accelerator" not in str(error).lower():
@@ -53,7 +53,7 @@ def _local_size() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
-def _precision(config: TrainConfig) -> Literal["32-true", "bf16-mixed"]:
+def precision(config: TrainConfig) -> Literal["32-true", "bf16-mixed"]:
     """bfloat16 where it is quicker: GPUs that have it, and CPUs with AVX-512 BF16 or AMX (2 × there, see docs/log.md)."""
     if config.precision != "auto":
         return config.precision

@@ -26,6 +26,7 @@ from wordprint.speech.audio import SAMPLE_RATE, to_int16
 from wordprint.stages.manifest import write_text
 from wordprint.stages.receipt import PARTIAL, RECEIPT, digest_input
 from wordprint.stages.recipe import from_dict
+from wordprint.stages.units import readable_bytes
 from wordprint.train import checkpoint
 from wordprint.train.augment import Sounds, mask_features
 from wordprint.train.data import Batch, TrainingWords
@@ -89,8 +90,7 @@ def inspect_triplets(
         listening=_listening(mined),
     )
     write_text(page, html)
-    megabytes = len(html.encode()) / 1e6
-    return f"{number(len(mined.hardest))} of {number(mined.count)} triplets, {megabytes:.1f} MB → {page}"
+    return f"{number(len(mined.hardest))} of {number(mined.count)} triplets, {readable_bytes(len(html.encode()))} → {page}"
 
 
 def read_trained(path: Path) -> Trained:

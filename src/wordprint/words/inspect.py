@@ -17,6 +17,7 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.textgrid import read_textgrid
 from wordprint.stages.hashing import hash64, mix
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_text
+from wordprint.stages.units import readable_bytes
 from wordprint.words.dataset import WordDataset
 from wordprint.words.options import InspectWordsConfig
 
@@ -57,8 +58,7 @@ def inspect_words(words: str | Path, page: str | Path, config: InspectWordsConfi
     )
     html = render(TEMPLATE, dataset=dataset, config=config, shown=len(chosen), found=found, listening=listening)
     write_text(page, html)
-    megabytes = len(html.encode()) / 1e6
-    return f"{number(len(chosen))} of {number(found)} segments, {megabytes:.1f} MB → {page}"
+    return f"{number(len(chosen))} of {number(found)} segments, {readable_bytes(len(html.encode()))} → {page}"
 
 
 SEGMENT_FILTERS = [
