@@ -126,6 +126,27 @@ def test_kaldi_segments(tmp_path: Path) -> None:
     assert bad == {"u3": "bad_segment", "u4": "missing_audio", "u5": "missing_transcript", "u6": "missing_audio"}
 
 
+def test_kaldi_segments_with_a_channel(tmp_path: Path) -> None:
+    record(tmp_path / "mono.wav", 3.0)
+    record(tmp_path / "call.wav", 3.0, channels=2)
+    fields = {"a": "mono 0 1 0", "b": "mono 1 2 A", "c": "call 0 1 0", "d": "call 0 1 1", "e": "call 0 1 -1", "f": "gone 0 1 1"}
+    bad_fields = {"g": "mono 0 1 0 0", "h": "mono 0", "i": "mono"}
+    kaldi_folder(
+        tmp_path,
+        wav_scp="mono mono.wav\ncall call.wav\ngone gone.wav\n",
+        segments="".join(f"{name} {rest}\n" for name, rest in (fields | bad_fields).items()),
+        text="".join(f"{name} ONE\n" for name in fields | bad_fields),
+        utt2spk="".join(f"{name} s\n" for name in fields | bad_fields),
+    )
+    items = list(kaldi.prepare(tmp_path, CONFIG))
+    good, bad = split(items)
+    assert {key: (u.start_s, u.end_s) for key, u in good.items()} == {"a": (0, 1), "b": (1, 2), "e": (0, 1), "f": (0, 1)}
+    assert bad == {"c": "part_of_channels", "d": "part_of_channels", **dict.fromkeys(bad_fields, "bad_segment")}
+    details = {item.item: item.detail for item in items if isinstance(item, Problem)}
+    assert details["c"] == f"channel 0 of {tmp_path / 'call.wav'}, which has 2; split it"
+    assert "has 'g mono 0 1 0 0', not id, recording, start, end and perhaps a channel" in details["g"]
+
+
 def test_segments_outside_their_recording(tmp_path: Path) -> None:
     from wordprint.corpora.stage import probe
 
@@ -189,6 +210,39 @@ def test_textgrids_hold_alignments_or_utterances(tmp_path: Path) -> None:
         ("ann", 0.0, 0.8, "hello there"), ("bob", 1.0, 1.5, "hi"),
     }  # fmt: skip
     assert bad == {"s/broken": "bad_textgrid"}
+
+
+# links
+
+
+def test_linked_speakers_are_read_by_every_reader(tmp_path: Path) -> None:
+    """Bug report: of three speaker folders, two links, one was kept and the others not mentioned."""
+    away = tmp_path / "away"
+    for name in ("a1", "b1"):
+        record(away / name / "1.wav")
+        write(away / name / "1.txt", "hello")
+    mfa = tmp_path / "mfa"
+    record(mfa / "carl" / "1.wav")
+    write(mfa / "carl" / "1.txt", "hello")
+    (mfa / "anna").symlink_to(away / "a1")
+    (mfa / "bob").symlink_to("../away/b1")
+    (mfa / "bob" / "round").symlink_to(mfa)
+    (mfa / "dora").symlink_to(away / "gone")
+    good, bad = split(folder.prepare(mfa, CONFIG))
+    assert {key: u.speaker for key, u in good.items()} == {"anna/1": "anna", "bob/1": "bob", "carl/1": "carl"}
+    assert bad == {"dora": "unreadable_folder"}
+
+    write_librispeech(tmp_path / "store", ("11", "12"), 1)
+    (tmp_path / "libri").mkdir()
+    (tmp_path / "libri" / "12").symlink_to(tmp_path / "store" / "dev" / "12")
+    good, bad = split(librispeech.prepare(tmp_path / "libri", CONFIG))
+    assert (list(good), bad) == (["12-7-0000"], {})
+    assert librispeech.detect(tmp_path / "libri")
+
+    write(tmp_path / "lj" / "metadata.csv", "1|hello\n")
+    (tmp_path / "lj" / "wavs").symlink_to(away / "a1")
+    good, bad = split(metadata.prepare(tmp_path / "lj", CONFIG))
+    assert (list(good), bad) == (["1"], {})
 
 
 # metadata.csv

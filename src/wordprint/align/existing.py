@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from wordprint.errors import AlignmentError, ConfigError, InputError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.text import normalise
 from wordprint.speech.textgrid import UNKNOWN_WORD, read_textgrid
+from wordprint.stages.walk import walk
 
 _SLACK_S = 0.1
 """An interval may end this much after its utterance (rounding, padding); it is cut there."""
@@ -65,17 +67,21 @@ def _find_textgrids(folder: Path) -> dict[str, list[str]]:
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist", expected="a folder of TextGrids")
     files: dict[str, list[str]] = {}
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            stem, ending = os.path.splitext(name)
-            if ending.lower() == ".textgrid" and not name.startswith("."):
-                path = os.path.relpath(os.path.join(root, name), folder)
-                for key in {stem, os.path.splitext(path)[0]}:
-                    files.setdefault(key, []).append(path)
+    for stem, path in list_textgrids(folder):
+        for key in {stem, os.path.splitext(path)[0]}:
+            files.setdefault(key, []).append(path)
     if not files:
         raise InputError(f"{folder} holds no TextGrids", expected="files that end in .TextGrid")
     return files
+
+
+def list_textgrids(folder: Path) -> Iterator[tuple[str, str]]:
+    """Name without ending, and path in `folder`, of every TextGrid there, in order."""
+    for root, names in walk(folder):
+        for name in names:
+            stem, ending = os.path.splitext(name)
+            if ending.lower() == ".textgrid":
+                yield stem, os.path.relpath(os.path.join(root, name), folder)
 
 
 def clip(path: Path | str, intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:

@@ -9,7 +9,7 @@ from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
-from wordprint.align.existing import clip, restore_unknown
+from wordprint.align.existing import clip, list_textgrids, restore_unknown
 from wordprint.errors import AlignmentError, DiskFullError, InputError
 from wordprint.records import Interval, Utterance
 from wordprint.speech.textgrid import read_textgrid
@@ -57,17 +57,8 @@ def index_textgrids(folder: Path, index: Path) -> int:
 def _write(path: Path, folder: Path) -> None:
     with closing(sqlite3.connect(path)) as base, base:
         base.execute("CREATE TABLE textgrids (name TEXT, path TEXT, PRIMARY KEY (name, path)) WITHOUT ROWID")
-        base.executemany("INSERT INTO textgrids VALUES (?, ?)", _textgrids(folder))
-
-
-def _textgrids(folder: Path) -> Iterator[tuple[str, str]]:
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            stem, ending = os.path.splitext(name)
-            if ending.lower() == ".textgrid" and not name.startswith("."):
-                path = os.path.relpath(os.path.join(root, name), folder)
-                yield _text(stem), _text(path)
+        rows = ((_text(stem), _text(path)) for stem, path in list_textgrids(folder))
+        base.executemany("INSERT INTO textgrids VALUES (?, ?)", rows)
 
 
 def _text(name: str) -> str:

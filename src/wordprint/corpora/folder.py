@@ -8,6 +8,7 @@ montreal-forced-aligner.readthedocs.io/en/latest/user_guide/corpus_structure.htm
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
         recordings, transcripts = folder.recordings(), _transcripts(folder)
         if not recordings:
             continue  # a README or a lexicon is no transcript
-        speaker = folder.path.resolve().name
+        speaker = os.path.basename(os.path.abspath(folder.path))  # of a link, its own name
         for stem in sorted({*recordings, *transcripts}):
             item = (folder.path / stem).relative_to(path).as_posix()
             if stem not in recordings:

@@ -16,6 +16,7 @@ from wordprint.errors import InputError, require_extra
 from wordprint.speech.audio import AUDIO_SUFFIXES
 from wordprint.stages.contract import PARTIAL, RECEIPT, read_receipt
 from wordprint.stages.manifest import read_jsonl
+from wordprint.stages.walk import subfolders, walk
 
 Facts = dict[str, Any]
 """Names and plain JSON values, in the order in which people want to read them."""
@@ -90,10 +91,12 @@ def _folder(path: Path) -> tuple[str, Facts]:
     for name in ("dataset.json", "best.json", "metrics.json", ".download.json"):
         if (path / name).is_file():
             return _document(path / name)
-    textgrids = Counter(file.parent for file in path.rglob("*.TextGrid"))
+    textgrids = sorted(Path(place, name) for place, names in walk(path) for name in names if name.lower().endswith(".textgrid"))
     if textgrids:
-        return "TextGrids", {"files": textgrids.total(), "speakers": len(textgrids), "first": str(min(path.rglob("*.TextGrid")))}
-    recordings = Counter(file.parent.name for file in path.glob("*/*") if file.suffix.lower() in AUDIO_SUFFIXES)
+        speakers = {file.parent for file in textgrids}
+        return "TextGrids", {"files": len(textgrids), "speakers": len(speakers), "first": str(textgrids[0])}
+    files = (file for name in subfolders(path) for file in (path / name).iterdir())
+    recordings = Counter(file.parent.name for file in files if file.suffix.lower() in AUDIO_SUFFIXES)
     if recordings:
         words = {word: count for word, count in sorted(recordings.items()) if not word.startswith("_")}
         return "word folders", {"words": len(words), "recordings": sum(words.values()), "recordings_by_word": words}

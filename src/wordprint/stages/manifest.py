@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from wordprint.errors import InputError, disk_errors
 from wordprint.records import Utterance
+from wordprint.stages.walk import walk
 
 UTTERANCES = "utterances.jsonl"
 ALIGNMENTS = "alignments.jsonl"
@@ -142,15 +143,14 @@ _TEXT_LIMIT_BYTES = 4 << 20
 
 
 def digest_tree(folder: str | Path) -> str:
-    """Fingerprint of a folder: relative path and size of every file, and the bytes of small text files.
+    """Fingerprint of a folder, also behind links: relative path and size of every file, and the bytes of small text files.
 
     Recordings are not read: hashing a thousand hours to decide that nothing changed would cost more than the work.
     """
     folder = Path(folder)
     digest = hashlib.sha256()
-    for root, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
+    for root, files in walk(folder, hidden=True):
+        for name in files:
             path = Path(root, name)
             try:
                 size = path.stat().st_size

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from wordprint.config import WordsConfig
 from wordprint.errors import InputError
 from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.stages.walk import subfolders
 
 SILENCE = "_silence_"
 NOISE = "_background_noise_"
@@ -48,8 +49,8 @@ class WordFolder:
         self.recordings: list[Recording] = []
         self.silence: list[Recording] = []
         self.noise: list[Recording] = []
-        for folder in sorted(entry for entry in self.path.iterdir() if entry.is_dir()):
-            self._list(folder.name).extend(_recordings(folder))
+        for name in subfolders(self.path):
+            self._list(name).extend(_recordings(self.path / name))
         if not self.recordings:
             raise InputError(
                 f"{path} holds no recordings in word folders",
@@ -68,7 +69,7 @@ class WordFolder:
             return self.silence
         if name == NOISE:
             return self.noise
-        return [] if name.startswith(("_", ".")) else self.recordings
+        return [] if name.startswith("_") else self.recordings
 
 
 def folder_word(name: str) -> str:
