@@ -190,26 +190,68 @@ def test_flat_folder_is_one_speaker(tmp_path: Path) -> None:
     assert good["1"].speaker == "marie"
 
 
-def test_textgrids_hold_alignments_or_utterances(tmp_path: Path) -> None:
-    from praatio import textgrid
+@pytest.fixture
+def read_grids(tmp_path: Path):
+    """Reads a folder `s` of recordings and TextGrids with the tiers given by name."""
+    from praatio.utilities.textgrid_io import getTextgridAsStr
 
-    def save(name: str, tiers: dict[str, list[tuple[float, float, str]]]) -> None:
-        record(tmp_path / "s" / f"{name}.wav", 2.0)
-        grid = textgrid.Textgrid()
-        for tier, entries in tiers.items():
-            grid.addTier(textgrid.IntervalTier(tier, entries, 0, 2.0))
-        grid.save(str(tmp_path / "s" / f"{name}.TextGrid"), format="long_textgrid", includeBlankSpaces=True)
+    def read(**grids: list[tuple[str, list[tuple[float, float, str]]]]) -> tuple[dict[str, Utterance], dict[str, str]]:
+        for name, tiers in grids.items():
+            record(tmp_path / "s" / f"{name}.wav", 4.0)
+            made = [{"class": "IntervalTier", "name": tier, "xmin": 0, "xmax": 4, "entries": entries} for tier, entries in tiers]
+            text = getTextgridAsStr({"xmin": 0, "xmax": 4, "tiers": made}, "long_textgrid", False, minimumIntervalLength=None)
+            write(tmp_path / "s" / f"{name}.TextGrid", text)
+        return split(folder.prepare(tmp_path, CONFIG))
 
-    save("aligned", {"words": [(0.1, 0.5, "good"), (0.6, 1.0, "day")], "phones": [(0.1, 0.5, "G")]})
-    save("talk", {"ann": [(0.0, 0.8, "hello there")], "bob": [(1.0, 1.5, "hi")]})
+    return read
+
+
+def spoken(good: dict[str, Utterance]) -> set[tuple[str, float, float, str]]:
+    return {(u.speaker, u.start_s, u.end_s, u.transcript) for u in good.values()}
+
+
+def test_textgrids_hold_alignments_or_utterances(tmp_path: Path, read_grids) -> None:
     record(tmp_path / "s" / "broken.wav")
     write(tmp_path / "s" / "broken.TextGrid", "File type = nonsense")
-    good, bad = split(folder.prepare(tmp_path, CONFIG))
-    assert good["s/aligned"].transcript == "good day"
-    assert {(u.speaker, u.start_s, u.end_s, u.transcript) for key, u in good.items() if "talk" in key} == {
-        ("ann", 0.0, 0.8, "hello there"), ("bob", 1.0, 1.5, "hi"),
+    good, bad = read_grids(
+        aligned=[("words", [(0.1, 0.5, "good"), (0.6, 1.0, "day")]), ("phones", [(0.1, 0.5, "G")]), ("notes", [])],
+        talk=[("ann", [(0.0, 0.8, "hello there")]), ("bob", [(1.0, 1.5, "hi")]), ("empty", []), ("ann - phones", [(0, 1, "HH")])],
+        silent=[("ann", [(0.0, 4.0, "")])],
+    )
+    assert good.keys() == {"s/aligned", "s/talk-ann-0001", "s/talk-bob-0001"}
+    assert spoken(good) == {
+        ("s", 0.0, UNTIL_END, "good day"), ("ann", 0.0, 0.8, "hello there"), ("bob", 1.0, 1.5, "hi"),
     }  # fmt: skip
-    assert bad == {"s/broken": "bad_textgrid"}
+    assert bad == {"s/broken": "bad_textgrid", "s/silent": "missing_transcript"}
+
+
+def test_words_of_several_speakers_are_turns(read_grids) -> None:
+    """Bug report: MFA's output for two speakers became one utterance with the words of the first."""
+    anna = [(0.1, 0.5, "how"), (0.5, 0.9, "are"), (0.9, 1.0, "you"), (3.5, 3.9, "good")]
+    bob = [(1.2, 1.5, "fine"), (2.6, 2.9, "and"), (3.0, 3.2, "you")]
+    good, bad = read_grids(
+        both=[("anna - words", anna), ("anna - phones", [(0.1, 0.5, "HH")]), ("bob - words", bob), ("bob - phones", [])],
+        one=[("anna - words", anna), ("bob - words", [])],
+        mixed=[("words", bob), ("words", anna)],
+    )
+    assert good.pop("s/one").speaker == "anna"
+    assert spoken(good) == {
+        ("anna", 0.1, 1.0, "how are you"), ("bob", 1.2, 1.5, "fine"), ("bob", 2.6, 3.2, "and you"), ("anna", 3.5, 3.9, "good"),
+    }  # fmt: skip
+    assert good["s/both-bob-0002"].meta == {"recording_id": "s/both", "tier": "bob"}
+    assert bad == {"s/mixed": "bad_textgrid"}
+
+
+def test_tiers_of_one_name_are_all_read(read_grids) -> None:
+    """Bug report: the utterances of the second tier of a name were gone."""
+    first, second = [(0.0, 1.0, "one"), (1.0, 2.0, "two")], [(2.0, 3.0, "three")]
+    good, bad = read_grids(named=[("speaker", first), ("speaker", second)], nameless=[("", first), ("", second)])
+    assert bad == {}
+    assert {key: (u.speaker, u.transcript) for key, u in good.items()} == {
+        "s/named-speaker-0001": ("speaker", "one"), "s/named-speaker-0002": ("speaker", "two"),
+        "s/named-speaker-0003": ("speaker", "three"), "s/nameless-s-0001": ("s", "one"), "s/nameless-s-0002": ("s", "two"),
+        "s/nameless-s-0003": ("s", "three"),
+    }  # fmt: skip
 
 
 # links

@@ -24,7 +24,7 @@ _SLACK_S = 0.1
 
 class TextGridAligner:
     """Looks up the TextGrid named after an utterance: its `utterance_id`, or its id in the corpus that it came from, which may
-    be a path (`anna/two`)."""
+    be a path (`anna/two`); or after the recording that the utterance is cut from."""
 
     reads_audio = False
 
@@ -40,7 +40,7 @@ class TextGridAligner:
         empty_textgrid, textgrid_mismatch."""
         path = self._find(utterance)
         try:
-            found = read_textgrid(path, utterance.utterance_id)
+            found = read_for(path, utterance)
         except InputError as error:
             raise AlignmentError(error.seen, error.expected, error.remedy, error.reason) from error
         words = restore_unknown(clip(path, found.words, utterance), utterance)
@@ -50,8 +50,7 @@ class TextGridAligner:
 
     def _find(self, utterance: Utterance) -> Path:
         source = str(utterance.meta.get("source_id", utterance.utterance_id))
-        names = [utterance.utterance_id, source, os.path.basename(source)]
-        for name in names:
+        for name in names_of(utterance):
             paths = self._files.get(name, [])
             if len(paths) > 1:  # the same name in several folders: the speaker's own decides
                 paths = [path for path in paths if utterance.speaker.endswith(os.path.basename(os.path.dirname(path)))]
@@ -82,6 +81,35 @@ def list_textgrids(folder: Path) -> Iterator[tuple[str, str]]:
             stem, ending = os.path.splitext(name)
             if ending.lower() == ".textgrid":
                 yield stem, os.path.relpath(os.path.join(root, name), folder)
+
+
+def names_of(utterance: Utterance) -> list[str]:
+    """What its TextGrid may be called, likeliest first: after itself, or after its recording."""
+    names = [str(utterance.meta[key]) for key in ("source_id", "recording_id") if key in utterance.meta]
+    return [utterance.utterance_id, *(name for path in names for name in (path, os.path.basename(path)))]
+
+
+def read_for(path: Path, utterance: Utterance) -> Alignment:
+    """Words and phones of the utterance's speaker in its TextGrid, or in that of its recording; times from the utterance's start.
+
+    Raises InputError as `read_textgrid` does.
+    """
+    found = read_textgrid(path, utterance.utterance_id, str(utterance.meta.get("tier") or utterance.speaker))
+    own = os.path.basename(str(utterance.meta.get("source_id", utterance.utterance_id)))
+    recording = os.path.basename(str(utterance.meta.get("recording_id", own)))
+    if path.stem != recording or path.stem in (own, utterance.utterance_id):
+        return found
+    return replace(found, words=_stretch(found.words, utterance), phones=_stretch(found.phones, utterance))
+
+
+def _stretch(intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
+    """The intervals whose middle lies in the utterance, cut at its edges."""
+    start_s, end_s = utterance.start_s, utterance.end_s
+    return tuple(
+        replace(interval, start_s=max(interval.start_s - start_s, 0.0), end_s=min(interval.end_s, end_s) - start_s)
+        for interval in intervals
+        if start_s <= (interval.start_s + interval.end_s) / 2 < end_s
+    )
 
 
 def clip(path: Path | str, intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:

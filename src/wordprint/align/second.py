@@ -9,10 +9,9 @@ from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
-from wordprint.align.existing import clip, list_textgrids, restore_unknown
+from wordprint.align.existing import clip, list_textgrids, names_of, read_for, restore_unknown
 from wordprint.errors import AlignmentError, DiskFullError, InputError
 from wordprint.records import Interval, Utterance
-from wordprint.speech.textgrid import read_textgrid
 from wordprint.stages.manifest import ALIGNMENTS, atomic_path, resolve
 
 MISSING = "not_in_second_alignment"
@@ -82,7 +81,7 @@ class SecondAlignments:
 
         Raises AlignmentError with reason MISSING where there is none, ambiguous_textgrid where there are several.
         """
-        for name in (utterance.utterance_id, str(utterance.meta.get("source_id", utterance.utterance_id))):
+        for name in names_of(utterance):
             rows = self._base.execute("SELECT path FROM textgrids WHERE name = ? ORDER BY path", (name,))
             paths = [str(path) for (path,) in rows]
             if len(paths) > 1:  # the same name in several folders: the speaker's own decides
@@ -98,7 +97,7 @@ class SecondAlignments:
 
         Raises InputError with reason unreadable_textgrid, no_words_tier or textgrid_mismatch.
         """
-        found = read_textgrid(self._folder / path, utterance.utterance_id).words
+        found = read_for(self._folder / path, utterance).words
         return restore_unknown(clip(path, found, utterance), utterance)
 
     def mark(self, path: str) -> None:

@@ -1,7 +1,7 @@
 """A Kaldi data directory: `wav.scp`, `text`, `utt2spk` and, where recordings hold several utterances, `segments`.
 
-kaldi-asr.org/doc/data_prep.html. A line of `segments` may end in a channel, which is no matter where there is just one. Recordings are files, absolute or relative to the directory; commands that end in `|`
-are not run.
+kaldi-asr.org/doc/data_prep.html. Recordings are files, absolute or relative to the directory; commands that end in `|`
+are not run. A line of `segments` may end in a channel, where the recording has just one.
 """
 
 from __future__ import annotations

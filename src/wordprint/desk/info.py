@@ -211,8 +211,15 @@ def _count(records: Iterator[Facts]) -> Facts:
 
 
 def _textgrid(path: Path) -> tuple[str, Facts]:
-    from wordprint.speech.textgrid import read_textgrid
+    from wordprint.speech.textgrid import read_textgrid, read_tiers, words_by_speaker
 
+    tiers = read_tiers(path)
+    speakers = words_by_speaker(path, tiers)
+    if len(speakers) > 1:
+        found = {name or "unnamed": " ".join(label for _, _, label in words) for name, words in speakers.items()}
+        return "TextGrid", {"words": sum(map(len, speakers.values())), "text_by_speaker": found}
+    if not speakers and len([tier for tier in tiers if tier.spoken]) > 1:  # a speaker each, or notes: no words of one alignment
+        return "TextGrid", {"tiers": [{"name": tier.name, "intervals": len(tier.spoken)} for tier in tiers]}
     alignment = read_textgrid(path, path.stem)
     words = [word.symbol for word in alignment.words]
     end_s = alignment.words[-1].end_s if words else 0.0
