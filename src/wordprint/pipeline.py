@@ -11,11 +11,12 @@ The names are those of the command line. Each loads its own dependencies when it
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wordprint.config import RunConfig
-from wordprint.errors import InputError
+from wordprint.errors import DatasetError, InputError, WordprintError
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import Receipt
 from wordprint.stages.lazy import lazy_names
@@ -99,7 +100,8 @@ def run(
     """Corpora to spotter: prepare → validate → align → words → train → export → evaluate (and the demo, if asked for).
 
     Every stage has its folder under `work`; one that is done is skipped, one that was killed goes on. The model that
-    is evaluated is the exported one, since that is what a device will run. Returns the stages' receipts in order.
+    is evaluated is the exported one, since that is what a device will run. A corpus too small to evaluate on is told so and
+    the run goes on. Returns the stages' receipts in order.
     """
     _check(config)
     work = Path(work)
@@ -116,12 +118,30 @@ def run(
         ("export", (folder["train"], folder["export"], config.export), {**shared, "words": folder["words"]}),
         ("evaluate", (model, (folder["words"], *config.evaluate_on), folder["evaluate"], config.evaluate), shared),
     ]
-    receipts = [_load(name)(*arguments, **options) for name, arguments, options in steps]
+    receipts = []
+    for name, arguments, options in steps:
+        try:
+            receipts.append(_load(name)(*arguments, **options))
+        except WordprintError as error:
+            _name_options_of_run(error, name, config)
+            if name != "evaluate" or not isinstance(error, DatasetError):
+                raise
+            shared["progress"].say(f"evaluate: skipped, as {error}")  # the model is made all the same
     if config.demo.keywords:
         from wordprint.desk.demo import demo
 
         receipts.append(demo(model, folder["demo"], config.demo, config.prepare, config.spot, **shared))
     return receipts
+
+
+def _name_options_of_run(error: WordprintError, stage: str, config: RunConfig) -> None:
+    """Turn the options of `stage` that the advice names into those of `run`: `--no-int8` into `--export.no-int8`."""
+    known = {option.name.replace("_", "-") for option in dataclasses.fields(getattr(config, stage))}
+
+    def full(match: re.Match[str]) -> str:
+        return f"--{stage}.{match[1]}" if match[1] in known or match[1].removeprefix("no-") in known else match[0]
+
+    error.expected, error.remedy = (re.sub(r"(?<!\S)--([a-z0-9-]+)", full, text) for text in (error.expected, error.remedy))
 
 
 def _check(config: RunConfig) -> None:

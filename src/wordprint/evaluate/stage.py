@@ -52,8 +52,8 @@ def evaluate(
             `wordprint.model.WaveformEmbedder`.
         data: word folders (Speech Commands layout) and word datasets.
 
-    Raises LeakError for a word dataset that holds words or speakers the model was trained on (unless allowed),
-    DatasetError when no protocol can be run on any of the data.
+    A word dataset without segments in the split is dropped. Raises LeakError for one that holds words or speakers the model
+    was trained on (unless allowed), DatasetError when no protocol can be run on any of the data.
     """
     _check(config)
     paths = [Path(path) for path in data]
@@ -67,7 +67,11 @@ def evaluate(
     with open_stage("evaluate", output, settings, inputs, overwrite=overwrite, progress=progress) as stage:
         if stage.receipt:
             return stage.receipt
-        loaded = load_data(paths, embedder, config, stage.output / PARTS, progress)
+        loaded, empty = load_data(paths, embedder, config, stage.output / PARTS, progress)
+        for item in empty:
+            stage.drop(item.name, item.reason, item.detail)
+        if not loaded:
+            raise DatasetError("; ".join(item.detail for item in empty))
         scored = [(entry, run_protocols(entry, config, progress)) for entry in loaded]
         _require_a_figure(scored)
         command = _command(model if isinstance(model, (str, Path)) else embedder.name, paths, output, config)
@@ -77,7 +81,8 @@ def evaluate(
             "seed": config.seed,
             "confidence": CONFIDENCE,
             "model": {"name": embedder.name, "digest": embedder.digest, "window_samples": embedder.window_samples},
-            "warnings": [f"{entry.name}: {entry.seen.warning}" for entry in loaded if entry.seen.warning],
+            "warnings": [f"{entry.name}: {entry.seen.warning}" for entry in loaded if entry.seen.warning]
+            + [f"{item.name} is not scored: {item.detail}" for item in empty],
             "data": [_write_trials(stage, entry, outcomes) for entry, outcomes in scored],
         }
         write_json(stage.output / METRICS, metrics)
@@ -85,7 +90,7 @@ def evaluate(
         for warning in metrics["warnings"]:
             progress.say(f"WARNING: {warning}")
         kept = sum(len(entry.tokens) for entry in loaded)
-        skipped = sum(len(entry.tokens.skipped) for entry in loaded)
+        skipped = sum(len(entry.tokens.skipped) for entry in loaded) + len(empty)
         lists = [f"{TRIALS}/{path.name}" for path in sorted((stage.output / TRIALS).iterdir())]
         return stage.finish(kept + skipped, kept, [METRICS, REPORT, *lists], headline(metrics))
 

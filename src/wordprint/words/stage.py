@@ -33,6 +33,7 @@ from wordprint.words.cut import LISTED, Rules, Segment, cut
 from wordprint.words.filters import candidates_path, drop_table, write_segments
 from wordprint.words.gates import gate_inputs, marks_of, with_gates
 from wordprint.words.listed import Listed
+from wordprint.words.shares import fit_shares
 from wordprint.words.store import arrow, audio_batches, audio_name, audio_schema, candidate_schema, write_table
 
 Loaded = tuple[NDArray[np.int16], Alignment]
@@ -65,6 +66,9 @@ def words(
     with open_stage("words", output, config, inputs, overwrite=overwrite, progress=progress) as stage:
         if stage.receipt:
             return stage.receipt
+        rules, lines = fit_shares(aligned_records(manifest), rules)
+        for line in lines:
+            stage.progress.say(f"words: {line}")
         listed = Listed.read(config.drop)
         records, load = partial(listed.mark, partial(aligned_records, manifest)), partial(load_aligned, manifest.parent)
         return build(stage, records, load, with_gates(stage, rules, manifest.parent), workers, listed=listed)
