@@ -294,7 +294,7 @@ class ExportConfig:
     max_difference: float = 1e-4
     """Refuse an export that differs from the network by more, in any number of an embedding."""
     min_int8_cosine: float = 0.99
-    """Leave out an int8 version whose embeddings of real words have a mean cosine with the network's below this."""
+    """Refuse an int8 version whose embeddings of real words have a mean cosine with the network's below this."""
     false_alarms_per_hour: float = 10.0
     """False alarms per hour of uninterrupted speech, and keyword, at the default threshold."""
     calibration_minutes: float = 20.0

@@ -19,7 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wordprint.errors import InputError, ModelError, disk_errors
+from wordprint.errors import InputError, ModelError, disk_errors, kind_of
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.manifest import digest_file
 
@@ -122,7 +122,7 @@ def load_embedder(spec: str | Path) -> WaveformEmbedder:
     module, separator, name = str(spec).partition(":")
     if separator and module.replace(".", "").replace("_", "").isalnum() and name.isidentifier():
         return _adapter(module, name)
-    raise InputError(f"{spec} does not exist", expected="an ONNX file, a checkpoint folder, or package.module:Class of your own")
+    raise InputError(kind_of(spec), expected="an ONNX file, a checkpoint folder, or package.module:Class of your own")
 
 
 class CheckpointEmbedder:
@@ -166,7 +166,7 @@ def _adapter(module: str, name: str) -> WaveformEmbedder:
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise InputError(f"{path} does not exist", expected="a model file (.onnx) that 'wordprint export' wrote")
+        raise InputError(kind_of(path), expected="a model file (.onnx) that 'wordprint export' wrote")
     with disk_errors(path):
         return path.read_bytes()
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.config import AlignConfig
-from wordprint.errors import AlignmentError, ConfigError, InputError
+from wordprint.errors import AlignmentError, ConfigError, InputError, kind_of
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.text import normalise
 from wordprint.speech.textgrid import UNKNOWN_WORD, read_textgrid
@@ -64,7 +64,7 @@ class TextGridAligner:
 def _find_textgrids(folder: Path) -> dict[str, list[str]]:
     """Relative paths of the TextGrids under `folder`, by name and by path without ending; raises InputError for none."""
     if not folder.is_dir():
-        raise InputError(f"{folder} does not exist", expected="a folder of TextGrids")
+        raise InputError(kind_of(folder), expected="a folder of TextGrids")
     files: dict[str, list[str]] = {}
     for stem, path in list_textgrids(folder):
         for key in {stem, os.path.splitext(path)[0]}:

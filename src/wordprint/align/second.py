@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from wordprint.align.existing import clip, list_textgrids, names_of, read_for, restore_unknown
-from wordprint.errors import AlignmentError, DiskFullError, InputError
+from wordprint.errors import AlignmentError, DiskFullError, InputError, kind_of
 from wordprint.records import Interval, Utterance
 from wordprint.stages.manifest import ALIGNMENTS, atomic_path, resolve
 
@@ -25,7 +25,7 @@ def textgrid_folder(alignments: str | Path) -> Path:
     """
     folder = Path(alignments)
     if not folder.is_dir():
-        raise InputError(f"{folder} does not exist", expected="a folder of TextGrids, or one that 'wordprint align' wrote")
+        raise InputError(kind_of(folder), expected="a folder of TextGrids, or one that 'wordprint align' wrote")
     if (folder / "textgrids").is_dir():
         resolve(folder, ALIGNMENTS, "align")
         return folder / "textgrids"

@@ -18,7 +18,7 @@ from wordprint.evaluate.data import Data, load_data, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.protocols import Outcome, run_protocols
 from wordprint.evaluate.report import write_report
-from wordprint.model import WaveformEmbedder, load_embedder
+from wordprint.model import BEST_WEIGHTS, WaveformEmbedder, load_embedder
 from wordprint.stages.contract import PARTS, Receipt, StageRun, open_stage
 from wordprint.stages.manifest import digest_file, write_json, write_jsonl
 from wordprint.stages.progress import SILENT, Progress
@@ -59,7 +59,7 @@ def evaluate(
     paths = [Path(path) for path in data]
     if not paths:
         raise InputError("no data to score on", expected="word folders or word datasets")
-    embedder = load_embedder(model) if isinstance(model, (str, Path)) else model
+    embedder = _load(model, paths) if isinstance(model, (str, Path)) else model
     options = {option.name: getattr(config, option.name) for option in fields(config)}
     settings = _Settings(**options, model=f"{embedder.name} {embedder.digest}")
     inputs = dict(zip(unique_names(paths), paths, strict=True))
@@ -93,6 +93,17 @@ def evaluate(
         skipped = sum(len(entry.tokens.skipped) for entry in loaded) + len(empty)
         lists = [f"{TRIALS}/{path.name}" for path in sorted((stage.output / TRIALS).iterdir())]
         return stage.finish(kept + skipped, kept, [METRICS, REPORT, *lists], headline(metrics))
+
+
+def _load(model: str | Path, paths: Sequence[Path]) -> WaveformEmbedder:
+    """The model; InputError says so where it stands among the data, and the data in its place."""
+    if Path(model).exists() and not _is_model(Path(model)) and any(map(_is_model, paths)):
+        raise InputError(f"{model} is no model, but stands first", expected="the model, then the data to score it on")
+    return load_embedder(model)
+
+
+def _is_model(path: Path) -> bool:
+    return path.suffix in (".onnx", ".safetensors") or (path / BEST_WEIGHTS).is_file()
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, Any]:

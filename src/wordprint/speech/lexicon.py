@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from wordprint.errors import InputError, require_extra
+from wordprint.errors import InputError, kind_of, require_extra
 
 Pronunciation = tuple[str, ...]
 """Phones, in order; never empty."""
@@ -51,8 +51,7 @@ class Lexicon:
         """
         path = Path(path)
         if not path.is_file():
-            seen = f"{path} is a folder" if path.is_dir() else f"{path} does not exist"
-            raise InputError(seen, expected="a pronunciation dictionary")
+            raise InputError(kind_of(path), expected="a pronunciation dictionary")
         lexicon = cls.__new__(cls)
         lexicon._entries = _parse(_decode(path).splitlines(), stress)
         if not lexicon._entries:

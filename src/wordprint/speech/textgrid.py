@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wordprint.errors import InputError, require_extra
+from wordprint.errors import InputError, kind_of, require_extra
 from wordprint.records import Alignment, Interval
 from wordprint.stages.manifest import atomic_path
 
@@ -122,7 +122,7 @@ def read_tiers(path: str | Path) -> list[Tier]:
     tiers: list[Tier] = []
     try:
         if not path.is_file():
-            raise InputError(f"{path} does not exist", expected="a TextGrid", reason="no_textgrid")
+            raise InputError(kind_of(path), expected="a TextGrid", reason="no_textgrid")
         text = _decode(path.read_bytes())
         parsed = textgrid_io.parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]
         _require_whole(text, parsed)

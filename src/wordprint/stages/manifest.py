@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from wordprint.errors import InputError, disk_errors
+from wordprint.errors import InputError, disk_errors, kind_of
 from wordprint.records import Utterance
 from wordprint.stages.walk import walk
 
@@ -25,7 +25,7 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
     """Objects of a JSONL file one by one; raises InputError that names the line where one can't be read."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path} does not exist", expected="a JSONL file that wordprint wrote")
+        raise InputError(kind_of(path), expected="a JSONL file that wordprint wrote")
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -105,8 +105,8 @@ def resolve(path: str | Path, name: str, stage: str) -> Path:
     """The file `name` for an input given as that file or as the folder that `stage` wrote."""
     path = Path(path)
     found = path / name if path.is_dir() else path
-    if not path.exists():
-        raise InputError(f"{path} does not exist", expected=f"the output folder of '{stage}'")
+    if not path.is_dir() and (not path.is_file() or path.suffix != found.with_name(name).suffix):
+        raise InputError(kind_of(path), expected=f"the output folder of '{stage}', or its {name}")
     if not found.is_file():
         raise InputError(
             f"{path} holds no {name}", expected=f"the output folder of '{stage}'", remedy=f"run 'wordprint {stage}' first"

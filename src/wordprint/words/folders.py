@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from wordprint.config import WordsConfig
-from wordprint.errors import InputError
+from wordprint.errors import InputError, kind_of
 from wordprint.speech.audio import AUDIO_SUFFIXES
 from wordprint.stages.walk import subfolders
 
@@ -43,9 +43,7 @@ class WordFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
-            raise InputError(
-                f"{path} {'is a file' if self.path.exists() else 'does not exist'}", expected="a folder of word folders"
-            )
+            raise InputError(kind_of(path), expected="a folder of word folders")
         self.recordings: list[Recording] = []
         self.silence: list[Recording] = []
         self.noise: list[Recording] = []
