@@ -7,15 +7,18 @@ bit for bit).
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from lightning_fabric import Fabric
 
 from wordprint.config import TrainConfig
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.stages.contract import Receipt, StageRun, open_stage
+from wordprint.stages.contract import PARTIAL, RECEIPT, Receipt, StageRun, config_to_json, digest_input, open_stage
+from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import SILENT, Progress
 from wordprint.train import checkpoint
 from wordprint.train.augment import Sounds
@@ -39,7 +42,8 @@ def train(
     """Train an encoder on the training side of a word dataset and keep the one that validates best.
 
     Writes `best.*`, `last.safetensors`, `training_words.txt`, `training_speakers.txt`, `history.jsonl` and `tensorboard/` (see
-    checkpoint.py). A run that was killed goes on from `last.*`. Raises ConfigError for options that make no sense, LeakError
+    checkpoint.py). A run that was killed goes on from `last.*`; so does a finished one that is given more `steps`, unless
+    `overwrite`. Raises ConfigError for options that make no sense, LeakError
     when the dataset's split leaks, DatasetError for too few words or speakers, and WordprintError when training diverges.
     """
     check(config)
@@ -48,11 +52,38 @@ def train(
     fabric = make_fabric(config)
     if not fabric.is_global_zero:
         return _assist(fabric, words, Path(output), config)
+    if not overwrite:
+        _lengthen(Path(output), config, inputs)
     with open_stage("train", output, config, inputs, overwrite=overwrite, progress=progress) as stage:
         fabric.broadcast(stage.receipt)
         receipt = stage.receipt or _train(stage, fabric, words, config)
     fabric.broadcast(receipt)
     return receipt
+
+
+def _lengthen(output: Path, config: TrainConfig, inputs: Mapping[str, str | Path]) -> None:
+    """Open a run of fewer steps that is otherwise the same, finished or not, for more: its receipt becomes the mark of a run that
+    was stopped. A kill in between leaves both, and the receipt counts.
+    """
+    marker = next((output / name for name in (RECEIPT, PARTIAL) if (output / name).is_file()), None)
+    if marker is None:
+        return
+    record, wanted = _read(marker), config_to_json(config)
+    steps = record.get("config", {}).get("steps", wanted["steps"])
+    if record.get("stage") != "train" or steps >= wanted["steps"] or record["config"] != {**wanted, "steps": steps}:
+        return
+    if record["inputs"] == {name: digest_input(path) for name, path in inputs.items()}:
+        write_json(output / PARTIAL, {**{key: record[key] for key in ("schema", "stage", "inputs")}, "config": wanted})
+        (output / RECEIPT).unlink(missing_ok=True)
+
+
+def _read(marker: Path) -> dict[str, Any]:
+    """A receipt or mark; empty when it is damaged, which the stage will say."""
+    try:
+        record = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _assist(fabric: Fabric, words: str | Path, output: Path, config: TrainConfig) -> Receipt:
