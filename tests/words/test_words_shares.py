@@ -48,7 +48,7 @@ def test_every_side_of_a_small_corpus_has_a_speaker_and_words(names, seed):
     assert len(speakers["train"]) >= 2
     assert speakers["validation"]
     assert speakers["test"]
-    assert len(words["test"]) >= 5
+    assert len(words["test"]) >= 2
     assert len(words["train"]) >= 2
     shuffled = random.Random(1).sample(records, len(records))
     assert fit_shares(shuffled, DEFAULT) == fit_shares(records, DEFAULT)
@@ -61,7 +61,7 @@ def test_of_three_speakers_two_are_trained_on_and_one_is_asked(names):
     rules, said = fit_shares(records, DEFAULT)
     speakers, words = sides_of(rules, records)
     assert {where: len(speakers[where]) for where in SIDES} == {"train": 2, "validation": 0, "test": 1}
-    assert len(words["test"]) >= 5
+    assert len(words["test"]) >= 2
     assert said[0].startswith("3 speakers are too few for all sides of the split: validation has 0, the test 1, not 1 of each")
 
 

@@ -16,10 +16,10 @@ from wordprint.speech.text import normalise
 from wordprint.words.cut import Rules
 from wordprint.words.split import position
 
-SPEAKERS, TRAINED_ON = 1, 2
-"""Speakers that validation and test need, and that training needs: a word must be recognised whoever says it."""
-WORDS = 5
-"""Words that validation and test need, each said twice by their speakers; where a twentieth of all is fewer, that, down to 2."""
+SPEAKERS, WORDS = 1, 2
+"""What validation and test need: somebody, and words to tell apart, each said twice by those who are heard there."""
+TRAINED_ON = 2
+"""Speakers, and words, that training needs."""
 _BEYOND = 2.0**-44
 """How far behind a name its side ends; positions are multiples of 2^-48."""
 _LOOKS = 1024
@@ -50,15 +50,14 @@ def fit_shares(records: Iterable[dict[str, Any]], rules: Rules) -> tuple[Rules, 
             tokens[word][record["speaker"]] += 1
         if number == look:
             look *= 2
-            if all(fit.asked and fit.enough for fit in _fits(tokens, speakers, rules, WORDS)):
+            if all(fit.asked and fit.enough for fit in _fits(tokens, speakers, rules)):
                 return rules, []
-    least = max(2, min(WORDS, len(tokens) // 20))
-    of_speakers, of_words = _fits(tokens, speakers, rules, least)
+    of_speakers, of_words = _fits(tokens, speakers, rules)
     config = _with(_with(rules.config, "speakers", of_speakers), "words", of_words)
     return replace(rules, config=config), [fit.said for fit in (of_speakers, of_words) if fit.said]
 
 
-def _fits(tokens: dict[str, Counter[str]], speakers: set[str], rules: Rules, least: int) -> tuple[Fit, Fit]:
+def _fits(tokens: dict[str, Counter[str]], speakers: set[str], rules: Rules) -> tuple[Fit, Fit]:
     config = rules.config
     places = sorted((position(name, "speaker"), True, True) for name in speakers)
     of_speakers = _fit(places, (config.validation_speakers, config.test_speakers), SPEAKERS, "speakers")
@@ -70,18 +69,19 @@ def _fits(tokens: dict[str, Counter[str]], speakers: set[str], rules: Rules, lea
         if kept and not rules.excludes(word):
             in_test = sum(count for name, count in by.items() if sides[name] == "test")
             places.append((position(word, "word"), by.total() - in_test > 1, in_test > 1))
-    of_words = _fit(sorted(places), (config.validation_words, config.test_words), least, "words")
+    of_words = _fit(sorted(places), (config.validation_words, config.test_words), WORDS, "words")
     return of_speakers, of_words
 
 
 def _fit(places: list[Place], shares: tuple[float, float], least: int, kind: str) -> Fit:
-    """Shares under which both sides have `least` names that serve them, or as many as leave half for training; above all test."""
+    """Shares under which both sides have `least` names that serve them while half is left for training; above all the test."""
     edges = (shares[0], shares[0] + shares[1])
     asked = [sum(place < edge for place, *_ in places) for edge in edges]
     needs = [least if share else 0 for share in shares]
-    wanted = [[min(need, most) for need in needs] for most in range(least, 0, -1)]
-    wanted += [[0, needs[1]], [0, 0]]
-    choices = [ends for start in (asked, [0, 0]) for each in wanted if (ends := _ends(places, start, each))]
+    wanted = needs, [0, needs[1]], [0, 0]
+    # of few speakers the test takes one from validation; words are not worth that
+    starts = [asked, [0, 0]] if kind == "speakers" or len(places) - asked[1] < TRAINED_ON else [asked]
+    choices = [ends for start in starts for each in wanted if (ends := _ends(places, start, each))]
     possible = [ends for ends in choices if len(places) - ends[1] >= (TRAINED_ON if ends == asked else _rest(places))]
     if not possible:
         return Fit(shares, True, False)  # nothing can be trained on, whatever the shares
