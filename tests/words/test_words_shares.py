@@ -62,7 +62,7 @@ def test_of_three_speakers_two_are_trained_on_and_one_is_asked(names):
     speakers, words = sides_of(rules, records)
     assert {where: len(speakers[where]) for where in SIDES} == {"train": 2, "validation": 0, "test": 1}
     assert len(words["test"]) >= 2
-    assert said[0].startswith("3 speakers are too few for all sides of the split: validation has 0, the test 1, not 1 of each")
+    assert said[0].startswith("3 speakers are too few for all sides of the split: validation has 0, the test 1 (each needs 1)")
 
 
 @pytest.mark.parametrize("names", [["ann", "bob"], ["a", "b"], ["x1", "x2"]])
@@ -100,5 +100,5 @@ def test_words_of_one_side_are_too_few():
     rules, said = fit_shares(records, Rules.from_config(WordsConfig(min_letters=1)))
     assert [rules.side(word, "word") for word in ("yes", "no")] == ["train", "train"]
     assert said[-1].startswith(
-        "2 words are too few for all sides of the split: validation has 0, the test 0, not 2 of each, said twice"
+        "2 words are too few for all sides of the split: validation has 0, the test 0 that its speakers say twice (each needs 2)"
     )

@@ -96,10 +96,10 @@ def _fit(places: list[Place], shares: tuple[float, float], least: int, kind: str
     fitted = shares if ends == asked else (low, max(high - low, 0.0))
     lines = []
     if not enough:
-        wanted_of_each = f"{least} of each" if kind == "speakers" else f"{least} of each, said twice by its speakers"
+        twice = " that its speakers say twice" if kind == "words" else ""
         lines.append(
-            f"{len(places)} {kind} are too few for all sides of the split: validation has {found[0]}, the test {found[1]}, "
-            f"not {wanted_of_each}"
+            f"{len(places)} {kind} are too few for all sides of the split: validation has {found[0]}, the test {found[1]}{twice} "
+            f"(each needs {least})"
         )
     if ends != asked:
         lines.append(f"validation_{kind} is {fitted[0]:.3g} and test_{kind} {fitted[1]:.3g} for so small a corpus")
