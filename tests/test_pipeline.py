@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 import kill_at_random
+from wordprint import pipeline
+from wordprint.config import RunConfig
+from wordprint.errors import DatasetError
 
 STAGES = ("prepare", "validate", "align", "words", "train", "export", "evaluate", "demo")
 RECIPE = f"""{kill_at_random.RECIPE}
@@ -37,6 +40,33 @@ def finished(tmp_path_factory) -> Path:
     assert str(folder / "work/evaluate/report.html") in shown
     assert 'another voice says "please set the thermostat' in result.stderr
     return folder
+
+
+def test_a_corpus_too_small_for_a_test_still_ends_with_a_model(tmp_path):
+    """Newcomers' corpora ended at export, then at evaluate, without a word of what to do."""
+    arguments = ["run", "recipe.toml", "--work", "work", "--prepare.synthetic-speakers", 2, "--prepare.synthetic-utterances", 30]
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("int8 = false", "min_int8_cosine = 1.0"), encoding="utf-8")
+    result = wordprint(*arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "words: 2 speakers are too few for all sides of the split" in result.stderr
+    assert "export: no int8 version: the int8 model has a mean cosine of" in result.stderr
+    assert "evaluate: skipped, as work/words has no segments in the split 'test'" in result.stderr
+    assert result.stdout.split() == ["work/validate/report.html", "work/export/model.onnx"]
+    assert not (tmp_path / "work" / "evaluate").exists()
+    assert (tmp_path / "work" / "demo" / "stage.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("remedy", "expected"),
+    [
+        ("add --allow-seen or --no-context", "add --evaluate.allow-seen or --evaluate.no-context"),
+        ("add --overwrite, see 'x --help'", "add --overwrite, see 'x --help'"),
+    ],
+)
+def test_advice_names_options_that_run_has(remedy, expected):
+    error = DatasetError("seen", remedy=remedy)
+    pipeline._name_options_of_run(error, "evaluate", RunConfig())
+    assert str(error) == f"seen; {expected}"
 
 
 def test_every_stage_leaves_a_receipt(finished):

@@ -122,6 +122,18 @@ def require_extra(module: str, extra: str, purpose: str) -> MissingExtraError:
     )
 
 
+def kind_of(path: str | Path) -> str:
+    """`path` and what is wrong with it where another kind of file was asked for: "x is a folder", "x does not exist"."""
+    path = Path(path)
+    if path.is_dir():
+        return f"{path} is a folder"
+    if path.is_file():
+        return f"{path} is a file"
+    if path.exists():
+        return f"{path} is a pipe or a device"
+    return f"{path} is a link that leads nowhere" if path.is_symlink() else f"{path} does not exist"
+
+
 _UNUSABLE = {
     errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG
 }  # fmt: skip
@@ -130,7 +142,7 @@ _UNUSABLE = {
 
 @contextmanager
 def disk_errors(path: str | Path) -> Iterator[None]:
-    """Turn "no space left" and "permission denied" while writing to `path` into a one-line error."""
+    """Turn "no space left", "permission denied" and whatever else keeps `path` from being written into a one-line error."""
     try:
         yield
     except OSError as error:
@@ -138,6 +150,14 @@ def disk_errors(path: str | Path) -> Iterator[None]:
             raise DiskFullError(
                 f"no space left on the disk of {path}", remedy="free some space and run the same command again to go on"
             ) from error
-        if error.errno in _UNUSABLE:
+        if error.errno in _UNUSABLE or _keeps_from(error, Path(path)):
             raise InputError(f"cannot write to {path}: {error.strerror}", remedy="choose another output folder") from error
         raise
+
+
+def _keeps_from(error: OSError, path: Path) -> bool:
+    """Whether it is `path` itself, a folder above, or its temporary file that the system refused: /proc says "no such file"."""
+    if not isinstance(error.filename, str):
+        return False
+    refused = Path(error.filename)
+    return refused in (path, *path.parents) or (refused.parent == path.parent and ".partial" in refused.suffixes)

@@ -19,7 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wordprint.errors import InputError, ModelError, disk_errors
+from wordprint.errors import InputError, ModelError, disk_errors, kind_of
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.manifest import digest_file
 from wordprint.stages.parts import import_part
@@ -130,14 +130,14 @@ def load_embedder(spec: str | Path) -> WaveformEmbedder:
             f"{spec} lacks a part of the interface",
             expected="attributes name, digest, window_samples, training_words and a method embed",
         )
-    raise InputError(f"{spec} does not exist", expected=_SPECS)
+    raise InputError(kind_of(spec), expected=_SPECS)
 
 
 def load_class(spec: str) -> Callable[[], Any]:
     """What `package.module:Class` names: something that is called without arguments; raises ConfigError where it can't be had."""
     module, _, name = spec.partition(":")
     if not (module.replace(".", "").replace("_", "").isalnum() and name.isidentifier()):
-        raise InputError(f"{spec} does not exist", expected=_SPECS)
+        raise InputError(kind_of(spec), expected=_SPECS)
     found: Callable[[], Any] = import_part(spec, "model")
     return found
 
@@ -167,7 +167,7 @@ class CheckpointEmbedder:
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise InputError(f"{path} does not exist", expected="a model file (.onnx) that 'wordprint export' wrote")
+        raise InputError(kind_of(path), expected="a model file (.onnx) that 'wordprint export' wrote")
     with disk_errors(path):
         return path.read_bytes()
 

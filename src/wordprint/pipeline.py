@@ -10,14 +10,17 @@ The names are those of the table of stages. Each loads its own dependencies when
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any, Unpack
 
 from wordprint.config import RunConfig
-from wordprint.errors import ConfigError
+from wordprint.errors import ConfigError, DatasetError, WordprintError
 from wordprint.stages.contract import HowToRun
 from wordprint.stages.options import check
 from wordprint.stages.packages import require
+from wordprint.stages.progress import SILENT
 from wordprint.stages.receipt import Receipt
 from wordprint.stages.table import COMMANDS, TABLE, Command, load
 
@@ -42,8 +45,8 @@ def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) ->
     """Corpora to spotter: prepare → validate → align → words → train → export → evaluate (and the demo, if asked for).
 
     Every option, name and extra is checked before the first stage. Each stage has its folder under `work`; one that is done is
-    skipped, one that was killed goes on. The model that is evaluated is the exported one, since that is what a device will run.
-    Returns the stages' receipts in order.
+    skipped, one that was killed goes on. The model that is evaluated is the exported one, since that is what a device will run. A
+    corpus too small to evaluate on is told so and the run goes on. Returns the stages' receipts in order.
     """
     _check(config)
     work = Path(work)
@@ -61,7 +64,13 @@ def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) ->
         row = COMMANDS[name]
         extra: dict[str, Any] = {"words": folder["words"]} if name == "export" else {}
         stage = load(row.functions[0])
-        receipts.append(stage(*inputs.get(name, (previous,)), output, getattr(config, name), **extra, **_accepted(row, how)))
+        try:
+            receipts.append(stage(*inputs.get(name, (previous,)), output, getattr(config, name), **extra, **_accepted(row, how)))
+        except WordprintError as error:
+            _name_options_of_run(error, name, config)
+            if name != "evaluate" or not isinstance(error, DatasetError):
+                raise
+            (how.get("progress") or SILENT).say(f"evaluate: skipped, as {error}")  # the model is made all the same
         previous = output
     if config.demo.keywords:
         demo = load("wordprint.desk.demo:demo")
@@ -71,6 +80,16 @@ def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) ->
 
 def _accepted(row: Command, how: HowToRun) -> dict[str, Any]:
     return {name: value for name, value in how.items() if name != "workers" or row.workers}
+
+
+def _name_options_of_run(error: WordprintError, stage: str, config: Any) -> None:
+    """Turn the options of `stage` that the advice names into those of `run`: `--no-int8` into `--export.no-int8`."""
+    known = {option.name.replace("_", "-") for option in dataclasses.fields(getattr(config, stage))}
+
+    def full(match: re.Match[str]) -> str:
+        return f"--{stage}.{match[1]}" if match[1] in known or match[1].removeprefix("no-") in known else match[0]
+
+    error.expected, error.remedy = (re.sub(r"(?<!\S)--([a-z0-9-]+)", full, text) for text in (error.expected, error.remedy))
 
 
 def _check(config: Any) -> None:

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from corpus_files import record
 from wordprint.align.base import transcript_words
+from wordprint.align.comparison import compare_alignments
 from wordprint.align.options import AlignConfig
 from wordprint.align.stage import align, align_shard
+from wordprint.corpora.stage import prepare
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import probe_audio
@@ -228,6 +231,32 @@ def test_textgrids_are_found_by_the_id_in_their_corpus(corpus: list[Speech], tex
     align(write_manifest(tmp_path / "prepared", renamed), tmp_path / "out", config)
     (first, *_) = read_jsonl(tmp_path / "out" / ALIGNMENTS)
     assert read_textgrid(tmp_path / "out" / first["textgrid"], "u").words[0].symbol == "the"
+
+
+def test_the_textgrid_of_a_recording_serves_all_who_speak_in_it(tmp_path: Path) -> None:
+    """What MFA writes for two speakers, read as a corpus and as its alignment."""
+    from praatio import textgrid
+
+    anna = [(0.5, 0.9, "hello"), (1.0, 1.4, "there"), (3.0, 3.5, "good")]
+    bob = [(1.6, 2.0, "fine"), (2.1, 2.6, "thanks")]
+    grid = textgrid.Textgrid()
+    for name, entries in {"anna - words": anna, "anna - phones": [(3.0, 3.5, "G")], "bob - words": bob}.items():
+        grid.addTier(textgrid.IntervalTier(name, entries, 0, 4.0))
+    record(tmp_path / "corpus" / "talk.wav", 4.0)
+    grid.save(str(tmp_path / "corpus" / "talk.TextGrid"), format="long_textgrid", includeBlankSpaces=True)
+    prepare([f"c=folder:{tmp_path / 'corpus'}"], tmp_path / "prepared")
+    align(tmp_path / "prepared", tmp_path / "out", AlignConfig(aligner="textgrid", textgrids=tmp_path / "corpus"))
+    found = {}
+    for line in read_jsonl(tmp_path / "out" / ALIGNMENTS):
+        aligned = read_textgrid(tmp_path / "out" / line["textgrid"], line["utterance_id"])
+        spans = [(word.symbol, round(word.start_s, 3), round(word.end_s, 3)) for word in aligned.words]
+        found[line["utterance_id"]] = (line["speaker"], spans, len(aligned.phones))
+    assert found == {
+        "c-talk-anna-0001": ("c-anna", [("hello", 0.0, 0.4), ("there", 0.5, 0.9)], 0),
+        "c-talk-bob-0001": ("c-bob", [("fine", 0.0, 0.4), ("thanks", 0.5, 1.0)], 0),
+        "c-talk-anna-0002": ("c-anna", [("good", 0.0, 0.5)], 1),
+    }
+    assert compare_alignments(tmp_path / "out", tmp_path / "corpus").counts["dropped"] == {}
 
 
 def test_unknown_words_come_back_from_the_transcript(corpus: list[Speech], textgrids: Path, tmp_path: Path) -> None:

@@ -141,6 +141,14 @@ def test_only_the_lists_asked_for_of_every_language_below(tmp_path: Path) -> Non
     assert [u.utterance_id for u in common_voice.prepare(release / "en", chosen)] == ["en_train", "en_other"]
 
 
+def test_linked_releases_are_read_once(tmp_path: Path) -> None:
+    table(tmp_path / "store" / "cv-corpus-17" / "sv" / "validated.tsv", row("a.mp3"))
+    (tmp_path / "corpus").mkdir()
+    for name in ("cv-corpus-17", "latest"):
+        (tmp_path / "corpus" / name).symlink_to(tmp_path / "store" / "cv-corpus-17")
+    assert [u.utterance_id for u in common_voice.prepare(tmp_path / "corpus", CONFIG)] == ["a"]
+
+
 def test_the_limit_takes_the_lowest_hashes_whatever_the_order_and_whoever_else_is_there(tmp_path: Path) -> None:
     rng = random.Random(0)
     rows = [row(f"clip_{number}.mp3", rng.choice([ANN, BOB, "short id"])) for number in range(60)]

@@ -126,6 +126,27 @@ def test_kaldi_segments(tmp_path: Path) -> None:
     assert bad == {"u3": "bad_segment", "u4": "missing_audio", "u5": "missing_transcript", "u6": "missing_audio"}
 
 
+def test_kaldi_segments_with_a_channel(tmp_path: Path) -> None:
+    record(tmp_path / "mono.wav", 3.0)
+    record(tmp_path / "call.wav", 3.0, channels=2)
+    fields = {"a": "mono 0 1 0", "b": "mono 1 2 A", "c": "call 0 1 0", "d": "call 0 1 1", "e": "call 0 1 -1", "f": "gone 0 1 1"}
+    bad_fields = {"g": "mono 0 1 0 0", "h": "mono 0", "i": "mono"}
+    kaldi_folder(
+        tmp_path,
+        wav_scp="mono mono.wav\ncall call.wav\ngone gone.wav\n",
+        segments="".join(f"{name} {rest}\n" for name, rest in (fields | bad_fields).items()),
+        text="".join(f"{name} ONE\n" for name in fields | bad_fields),
+        utt2spk="".join(f"{name} s\n" for name in fields | bad_fields),
+    )
+    items = list(kaldi.prepare(tmp_path, CONFIG))
+    good, bad = split(items)
+    assert {key: (u.start_s, u.end_s) for key, u in good.items()} == {"a": (0, 1), "b": (1, 2), "e": (0, 1), "f": (0, 1)}
+    assert bad == {"c": "part_of_channels", "d": "part_of_channels", **dict.fromkeys(bad_fields, "bad_segment")}
+    details = {item.item: item.detail for item in items if isinstance(item, Problem)}
+    assert details["c"] == f"channel 0 of {tmp_path / 'call.wav'}, which has 2; split it"
+    assert "has 'g mono 0 1 0 0', not id, recording, start, end and perhaps a channel" in details["g"]
+
+
 def test_segments_outside_their_recording(tmp_path: Path) -> None:
     from wordprint.corpora.stage import probe
 
@@ -169,26 +190,101 @@ def test_flat_folder_is_one_speaker(tmp_path: Path) -> None:
     assert good["1"].speaker == "marie"
 
 
-def test_textgrids_hold_alignments_or_utterances(tmp_path: Path) -> None:
-    from praatio import textgrid
+@pytest.fixture
+def read_grids(tmp_path: Path):
+    """Reads a folder `s` of recordings and TextGrids with the tiers given by name."""
+    from praatio.utilities.textgrid_io import getTextgridAsStr
 
-    def save(name: str, tiers: dict[str, list[tuple[float, float, str]]]) -> None:
-        record(tmp_path / "s" / f"{name}.wav", 2.0)
-        grid = textgrid.Textgrid()
-        for tier, entries in tiers.items():
-            grid.addTier(textgrid.IntervalTier(tier, entries, 0, 2.0))
-        grid.save(str(tmp_path / "s" / f"{name}.TextGrid"), format="long_textgrid", includeBlankSpaces=True)
+    def read(**grids: list[tuple[str, list[tuple[float, float, str]]]]) -> tuple[dict[str, Utterance], dict[str, str]]:
+        for name, tiers in grids.items():
+            record(tmp_path / "s" / f"{name}.wav", 4.0)
+            made = [{"class": "IntervalTier", "name": tier, "xmin": 0, "xmax": 4, "entries": entries} for tier, entries in tiers]
+            text = getTextgridAsStr({"xmin": 0, "xmax": 4, "tiers": made}, "long_textgrid", False, minimumIntervalLength=None)
+            write(tmp_path / "s" / f"{name}.TextGrid", text)
+        return split(folder.prepare(tmp_path, CONFIG))
 
-    save("aligned", {"words": [(0.1, 0.5, "good"), (0.6, 1.0, "day")], "phones": [(0.1, 0.5, "G")]})
-    save("talk", {"ann": [(0.0, 0.8, "hello there")], "bob": [(1.0, 1.5, "hi")]})
+    return read
+
+
+def spoken(good: dict[str, Utterance]) -> set[tuple[str, float, float, str]]:
+    return {(u.speaker, u.start_s, u.end_s, u.transcript) for u in good.values()}
+
+
+def test_textgrids_hold_alignments_or_utterances(tmp_path: Path, read_grids) -> None:
     record(tmp_path / "s" / "broken.wav")
     write(tmp_path / "s" / "broken.TextGrid", "File type = nonsense")
-    good, bad = split(folder.prepare(tmp_path, CONFIG))
-    assert good["s/aligned"].transcript == "good day"
-    assert {(u.speaker, u.start_s, u.end_s, u.transcript) for key, u in good.items() if "talk" in key} == {
-        ("ann", 0.0, 0.8, "hello there"), ("bob", 1.0, 1.5, "hi"),
+    good, bad = read_grids(
+        aligned=[("words", [(0.1, 0.5, "good"), (0.6, 1.0, "day")]), ("phones", [(0.1, 0.5, "G")]), ("notes", [])],
+        talk=[("ann", [(0.0, 0.8, "hello there")]), ("bob", [(1.0, 1.5, "hi")]), ("empty", []), ("ann - phones", [(0, 1, "HH")])],
+        silent=[("ann", [(0.0, 4.0, "")])],
+    )
+    assert good.keys() == {"s/aligned", "s/talk-ann-0001", "s/talk-bob-0001"}
+    assert spoken(good) == {
+        ("s", 0.0, UNTIL_END, "good day"), ("ann", 0.0, 0.8, "hello there"), ("bob", 1.0, 1.5, "hi"),
     }  # fmt: skip
-    assert bad == {"s/broken": "bad_textgrid"}
+    assert bad == {"s/broken": "bad_textgrid", "s/silent": "missing_transcript"}
+
+
+def test_words_of_several_speakers_are_turns(read_grids) -> None:
+    """Bug report: MFA's output for two speakers became one utterance with the words of the first."""
+    anna = [(0.1, 0.5, "how"), (0.5, 0.9, "are"), (0.9, 1.0, "you"), (3.5, 3.9, "good")]
+    bob = [(1.2, 1.5, "fine"), (2.6, 2.9, "and"), (3.0, 3.2, "you")]
+    good, bad = read_grids(
+        both=[("anna - words", anna), ("anna - phones", [(0.1, 0.5, "HH")]), ("bob - words", bob), ("bob - phones", [])],
+        one=[("anna - words", anna), ("bob - words", [])],
+        mixed=[("words", bob), ("words", anna)],
+    )
+    assert good.pop("s/one").speaker == "anna"
+    assert spoken(good) == {
+        ("anna", 0.1, 1.0, "how are you"), ("bob", 1.2, 1.5, "fine"), ("bob", 2.6, 3.2, "and you"), ("anna", 3.5, 3.9, "good"),
+    }  # fmt: skip
+    assert good["s/both-bob-0002"].meta == {"recording_id": "s/both", "tier": "bob"}
+    assert bad == {"s/mixed": "bad_textgrid"}
+
+
+def test_tiers_of_one_name_are_all_read(read_grids) -> None:
+    """Bug report: the utterances of the second tier of a name were gone."""
+    first, second = [(0.0, 1.0, "one"), (1.0, 2.0, "two")], [(2.0, 3.0, "three")]
+    good, bad = read_grids(named=[("speaker", first), ("speaker", second)], nameless=[("", first), ("", second)])
+    assert bad == {}
+    assert {key: (u.speaker, u.transcript) for key, u in good.items()} == {
+        "s/named-speaker-0001": ("speaker", "one"), "s/named-speaker-0002": ("speaker", "two"),
+        "s/named-speaker-0003": ("speaker", "three"), "s/nameless-s-0001": ("s", "one"), "s/nameless-s-0002": ("s", "two"),
+        "s/nameless-s-0003": ("s", "three"),
+    }  # fmt: skip
+
+
+# links
+
+
+def test_linked_speakers_are_read_by_every_reader(tmp_path: Path) -> None:
+    """Bug report: of three speaker folders, two links, one was kept and the others not mentioned."""
+    away = tmp_path / "away"
+    for name in ("a1", "b1"):
+        record(away / name / "1.wav")
+        write(away / name / "1.txt", "hello")
+    mfa = tmp_path / "mfa"
+    record(mfa / "carl" / "1.wav")
+    write(mfa / "carl" / "1.txt", "hello")
+    (mfa / "anna").symlink_to(away / "a1")
+    (mfa / "bob").symlink_to("../away/b1")
+    (mfa / "bob" / "round").symlink_to(mfa)
+    (mfa / "dora").symlink_to(away / "gone")
+    good, bad = split(folder.prepare(mfa, CONFIG))
+    assert {key: u.speaker for key, u in good.items()} == {"anna/1": "anna", "bob/1": "bob", "carl/1": "carl"}
+    assert bad == {"dora": "unreadable_folder"}
+
+    write_librispeech(tmp_path / "store", ("11", "12"), 1)
+    (tmp_path / "libri").mkdir()
+    (tmp_path / "libri" / "12").symlink_to(tmp_path / "store" / "dev" / "12")
+    good, bad = split(librispeech.prepare(tmp_path / "libri", CONFIG))
+    assert (list(good), bad) == (["12-7-0000"], {})
+    assert librispeech.detect(tmp_path / "libri")
+
+    write(tmp_path / "lj" / "metadata.csv", "1|hello\n")
+    (tmp_path / "lj" / "wavs").symlink_to(away / "a1")
+    good, bad = split(metadata.prepare(tmp_path / "lj", CONFIG))
+    assert (list(good), bad) == (["1"], {})
 
 
 # metadata.csv

@@ -164,6 +164,21 @@ def test_textgrids_tell_their_words(tmp_path):
     assert (folder["what"], folder["files"], folder["speakers"]) == ("TextGrids", 1, 1)
 
 
+def test_a_textgrid_of_several_speakers(tmp_path):
+    from praatio import textgrid
+
+    for suffix, expected in (
+        (" - words", {"words": 3, "text_by_speaker": {"anna": "hello there", "bob": "hi"}}),
+        ("", {"tiers": [{"name": "anna", "intervals": 1}, {"name": "bob", "intervals": 1}]}),
+    ):
+        grid = textgrid.Textgrid()
+        for name, labels in (("anna", ["hello", "there"] if suffix else ["hello there"]), ("bob", ["hi"])):
+            entries = [(number, number + 0.5, label) for number, label in enumerate(labels)]
+            grid.addTier(textgrid.IntervalTier(name + suffix, entries, 0, 2.0))
+        grid.save(str(tmp_path / "u.textgrid"), format="short_textgrid", includeBlankSpaces=False)
+        assert info(tmp_path / "u.textgrid") == {"what": "TextGrid", "path": str(tmp_path / "u.textgrid"), **expected}
+
+
 def test_word_folders_tell_their_counts(tmp_path):
     for name in ("yes/a_1.flac", "yes/b_1.flac", "no/a_1.flac", "_background_noise_/hum.flac"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ from wordprint.evaluate.data import seen_in_training
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stage import evaluate
 from wordprint.stages.manifest import digest_file, read_jsonl
+from wordprint.words.convert import convert
 from wordprint.words.tokens import load_tokens
 
 CONFIG = EvaluateConfig(targets=("yes", "no", "up"), shots=(1, 3), draws=5, dtw_tokens=20, players=2)
@@ -250,6 +251,23 @@ def test_unreadable_recordings_are_counted_and_the_rest_scored(word_folder, tmp_
     receipt = evaluate(Bands(), [folder], tmp_path / "out", CONFIG)
     assert receipt.counts["dropped"] == {"unreadable_audio": 1}
     assert receipt.counts["kept"] == 95
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_a_dataset_without_the_split_is_named_and_the_rest_scored(word_folder, tmp_path):
+    empty = tmp_path / "empty"
+    convert(word_folder, empty, "words")
+    splits = json.loads((empty / "dataset.json").read_text())["splits"]
+    split = next(name for name, its in splits.items() if not its["segments"])
+    config = EvaluateConfig(split=split, shots=(1,), draws=2, dtw_tokens=0)
+    receipt = evaluate(Bands(), [empty, word_folder], tmp_path / "out", config)
+    assert receipt.counts["dropped"] == {"no_segments": 1}
+    assert [entry["name"] for entry in _metrics(tmp_path / "out")["data"]] == ["tones"]
+    said = f"{empty} has no segments in the split '{split}'; choose another split, or add speech"
+    assert _metrics(tmp_path / "out")["warnings"] == [f"empty is not scored: {said}"]
+    with pytest.raises(DatasetError, match="has no segments in the split"):
+        evaluate(Bands(), [empty], tmp_path / "nothing", config)
+    assert not (tmp_path / "nothing").exists()
 
 
 @pytest.mark.usefixtures("plain_report")

@@ -21,6 +21,7 @@ from wordprint.export.options import ExportConfig
 from wordprint.export.stage import export
 from wordprint.model import CheckpointEmbedder, Model, load_embedder
 from wordprint.speech.audio import to_float32, write_audio
+from wordprint.stages.manifest import read_jsonl
 from wordprint.stages.progress import SILENT
 from wordprint.train.checkpoint import save_checkpoint, write_names
 from wordprint.train.network import Embedder, NetworkConfig
@@ -217,10 +218,21 @@ def test_a_refused_file_is_not_left_behind(checkpoint, dataset, graph, tmp_path,
     with pytest.raises(ParityError, match="float32"):
         export(checkpoint, tmp_path / "float", ExportConfig(max_difference=0.0))
     assert not list((tmp_path / "float").glob("*.onnx"))
-    with pytest.raises(ParityError, match="int8"):
-        export(checkpoint, tmp_path / "int8", ExportConfig(min_int8_cosine=1.1), words=dataset)
-    assert [path.name for path in (tmp_path / "int8").glob("*.onnx")] == ["model.onnx"]
     assert not list(tmp_path.rglob(".*.onnx"))
+
+
+def test_an_int8_version_that_fails_its_check_is_dropped_and_the_other_kept(checkpoint, dataset, graph, tmp_path, monkeypatch):
+    """Newcomers' corpora ended here: training was short, and one model of two was good."""
+    monkeypatch.setattr("wordprint.export.graph.to_onnx", lambda *_, **__: graph)
+    monkeypatch.setattr("wordprint.export.graph.quantise", lambda *_: graph)
+    receipt = export(checkpoint, tmp_path / "out", ExportConfig(min_int8_cosine=1.1), words=dataset)
+    assert receipt.counts == {"in": 2, "kept": 1, "dropped": {"parity": 1}}
+    assert [path.name for path in (tmp_path / "out").rglob("*.onnx")] == ["model.onnx"]
+    (line,) = read_jsonl(tmp_path / "out" / "dropped.jsonl")
+    assert line["item"] == "model.int8.onnx"
+    assert "expected at least 1.1; train longer, or lower min_int8_cosine" in line["detail"]
+    assert "no int8 version" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert not export(checkpoint, tmp_path / "out", ExportConfig(min_int8_cosine=1.1), words=dataset).fresh
 
 
 def test_int8_ranges_are_those_of_training_segments(checkpoint, dataset, graph, tmp_path, monkeypatch):

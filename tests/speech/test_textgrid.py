@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,92 @@ def test_files_that_are_no_textgrids(tmp_path: Path, content: bytes) -> None:
 def test_overlapping_intervals_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="overlapping or reversed"):
         read_textgrid(save(tmp_path, SHORT.replace('"sil"', '"there"').replace("1.25\n2\n", "1.0\n2\n")), "u")
+
+
+Tiers = list[tuple[str, list[tuple[float, float, str]]]]
+HELLO = [(0.2, 0.5, "hello"), (0.6, 1.0, "there")]
+BYE = [(1.2, 1.5, "bye")]
+
+
+def tiers(path: Path, tiers: Tiers, *, blanks: bool = False, form: str = "long_textgrid", end_s: float = 3.0) -> Path:
+    """A TextGrid with any tiers, also such as praatio refuses to make."""
+    from praatio.utilities.textgrid_io import getTextgridAsStr
+
+    made = [{"class": "IntervalTier", "name": name, "xmin": 0, "xmax": end_s, "entries": entries} for name, entries in tiers]
+    text = getTextgridAsStr({"xmin": 0, "xmax": end_s, "tiers": made}, form, blanks, minimumIntervalLength=None)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+FORMS = pytest.mark.parametrize("form", ["long_textgrid", "short_textgrid", "json", "textgrid_json"])
+
+
+@FORMS
+def test_silence_may_be_left_out_and_other_tiers_be_empty(tmp_path: Path, form: str) -> None:
+    """Bug report: alignments that praatio saved without blanks, and good ones with an empty tier, were "cut off"."""
+    path = tmp_path / "u.TextGrid"
+    for extra in ([], [("notes", [])]):
+        found = read_textgrid(tiers(path, [("words", HELLO), ("phones", [(0.2, 0.3, "HH")]), *extra], form=form), "u")
+        assert [word.symbol for word in found.words] == ["hello", "there"]
+        assert len(found.phones) == 1
+    assert read_textgrid(tiers(path, [("notes", []), ("anything", HELLO)], form=form), "u").words
+    assert read_textgrid(tiers(path, [("words", [])], form=form), "u").words == ()
+
+
+@pytest.mark.parametrize("form", ["long_textgrid", "short_textgrid"])
+@pytest.mark.parametrize("blanks", [False, True])
+def test_a_file_cut_anywhere_is_told(tmp_path: Path, form: str, blanks: bool) -> None:
+    path = tiers(tmp_path / "u.TextGrid", [("words", HELLO), ("phones", BYE)], form=form, blanks=blanks)
+    text = path.read_text().rstrip()
+    whole = read_textgrid(path, "u")
+    for end in range(len(text)):
+        path.write_text(text[:end])
+        with suppress(InputError):
+            assert read_textgrid(path, "u") == whole, text[:end]  # only an empty interval is gone
+
+
+def test_a_wrong_count_is_no_cut(tmp_path: Path) -> None:
+    for text in (SHORT.replace("\n3\n", "\n7\n"), SHORT.replace("\n3\n", "\n1\n")):
+        assert read_textgrid(save(tmp_path, text), "u").words == (Interval("hello", 0.5, 1.25),)
+
+
+def test_of_two_tiers_of_one_name_the_one_with_words_counts(tmp_path: Path) -> None:
+    path = tmp_path / "u.TextGrid"
+    for made in (
+        [("words", []), ("words", HELLO)],
+        [("words", HELLO), ("words", [(0, 3, "")])],
+        [("words", HELLO), ("words", HELLO)],
+    ):
+        assert [word.symbol for word in read_textgrid(tiers(path, made), "u").words] == ["hello", "there"]
+    with pytest.raises(InputError, match="two tiers 'words' with different words") as caught:
+        read_textgrid(tiers(path, [("words", HELLO), ("words", BYE)]), "u")
+    assert caught.value.reason == "ambiguous_textgrid"
+
+
+@pytest.mark.parametrize("pattern", ["{} - {}", "{}/{}", "{}@{}"])
+def test_tiers_of_several_speakers(tmp_path: Path, pattern: str) -> None:
+    """Bug report: of MFA's output for two speakers the first one's words were taken for the whole recording's."""
+    made = [
+        ("anna", "words", HELLO),
+        ("anna", "phones", [(0.2, 0.3, "A")]),
+        ("bob", "words", BYE),
+        ("bob", "phones", [(1.2, 1.5, "B")]),
+    ]
+    path = tiers(tmp_path / "u.TextGrid", [(pattern.format(who, role), entries) for who, role, entries in made])
+    for speaker, words, phone in (("anna", ["hello", "there"], "A"), ("corpus-bob", ["bye"], "B")):
+        found = read_textgrid(path, "u", speaker)
+        assert ([word.symbol for word in found.words], [phone.symbol for phone in found.phones]) == (words, [phone])
+    for speaker in (None, "carl", "joanna"):
+        with pytest.raises(InputError, match="the words of several speakers; expected one of 'anna', 'bob', not") as caught:
+            read_textgrid(path, "u", speaker)
+        assert caught.value.reason == "ambiguous_textgrid"
+    silent = tiers(path, [("anna - words", [(0, 3, "sil")]), ("bob - words", BYE)])
+    assert [word.symbol for word in read_textgrid(silent, "u").words] == ["bye"]
+
+
+def test_phones_alone_are_no_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no tier 'words' \(it has: anna - phones\)"):
+        read_textgrid(tiers(tmp_path / "u.TextGrid", [("anna - phones", HELLO)]), "u")
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

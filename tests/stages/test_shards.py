@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from wordprint.commands import how_to_run
 from wordprint.errors import ConfigError, MissingExtraError, WorkerError
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl
-from wordprint.stages.shards import _name, run_shards
+from wordprint.stages.shards import GRACE_S, _name, run_shards
 from wordprint.stages.table import COMMANDS
 
 UTTERANCES = [Utterance(name, name[0], f"/audio/{name}.flac", 0.0, 1.0, "hello", "en") for name in ("a-1", "b-2")]
@@ -55,6 +57,47 @@ def test_ctrl_c_while_processes_start_is_not_lost(tmp_path, workers):
 def test_processes_never_see_ctrl_c(tmp_path):
     parts = [path for path, _ in run_shards(jobs(tmp_path, 6), hears_ctrl_c, 3, print)]
     assert [record["hears"] for path in parts for record in read_jsonl(path)] == [False] * 6
+
+
+SLOW = """
+import sys, time
+from functools import partial
+from pathlib import Path
+from wordprint.stages.shards import run_shards
+
+def work(items, folder):
+    (folder / f"{items[0]}.started").touch()
+    time.sleep(120)
+    return []
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    jobs = ((folder / f"{number}.jsonl", [number]) for number in range(50))
+    try:
+        list(run_shards(jobs, partial(work, folder=folder), int(sys.argv[2]), print))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_ctrl_c_to_the_command_alone_ends_in_seconds(tmp_path, workers):
+    """Bug report: a signal to the parent, not its group, waited for shards that had just begun, and those that were queued."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    command = [sys.executable, "slow.py", str(tmp_path), str(workers)]
+    runner = subprocess.Popen(command, cwd=tmp_path, start_new_session=True)
+    while len(list(tmp_path.glob("*.started"))) < workers:
+        time.sleep(0.02)
+    pressed = time.monotonic()
+    os.kill(runner.pid, signal.SIGINT)
+    assert runner.wait(60) == 130
+    assert time.monotonic() - pressed < GRACE_S + 15  # seconds, on a busy machine
+    assert len(list(tmp_path.glob("*.started"))) == workers
+    with suppress(ProcessLookupError):  # workers that were left would be found here
+        for _ in range(100):
+            os.killpg(runner.pid, 0)
+            time.sleep(0.1)
+        pytest.fail("processes are left")
 
 
 def test_a_killed_process_is_one_line_and_what_was_done_is_kept(tmp_path):

@@ -3,14 +3,16 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import torch
 
-from wordprint.errors import ConfigError, DatasetError, LeakError, WordprintError
+from wordprint.errors import ConfigError, DatasetError, LeakError, OutputConflictError, WordprintError
 from wordprint.stages.manifest import read_jsonl
 from wordprint.train import loop as fitting
 from wordprint.train.checkpoint import load_checkpoint
@@ -82,6 +84,65 @@ def test_a_killed_run_ends_with_the_same_bits(tone_words, tmp_path, small, monke
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
 
 
+def test_a_finished_run_goes_on_to_more_steps(tone_words, tmp_path, small):
+    short, longer = dataclasses.replace(small, steps=3), small
+    train(tone_words, tmp_path / "out", short)
+    assert not train(tone_words, tmp_path / "out", short).fresh
+    receipt = train(tone_words, tmp_path / "out", longer)
+    assert receipt.details["steps_in_this_run"] == longer.steps - 3
+    assert receipt.details["cycles"] == [3, longer.steps]
+    assert receipt.config["steps"] == longer.steps
+    assert [row["step"] for row in read_jsonl(tmp_path / "out" / "history.jsonl")] == [3, 6]
+    assert not train(tone_words, tmp_path / "out", longer).fresh
+    assert not (tmp_path / "out" / "stage.partial.json").exists()
+    with pytest.raises(OutputConflictError, match="input 'words' has changed"):
+        train(build_words(tmp_path / "others", speakers=("a", "b", "c")), tmp_path / "out", dataclasses.replace(longer, steps=9))
+    assert (tmp_path / "out" / "stage.json").is_file()
+    for other, change in ((short, "steps was 6, now 3"), (dataclasses.replace(longer, steps=9, seed=1), "seed was 0, now 1")):
+        with pytest.raises(OutputConflictError, match=change):
+            train(tone_words, tmp_path / "out", other)
+    anew = train(tone_words, tmp_path / "out", dataclasses.replace(small, steps=9), overwrite=True)
+    assert anew.details["cycles"] == [9]
+
+
+def test_a_killed_run_goes_on_to_more_steps(tone_words, tmp_path, small, monkeypatch):
+    update = fitting.Fit._update
+
+    def dies(self, batch):
+        if self.step == 4:
+            raise KeyboardInterrupt
+        return update(self, batch)
+
+    monkeypatch.setattr(fitting.Fit, "_update", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(tone_words, tmp_path / "out", small)
+    monkeypatch.undo()
+    receipt = train(tone_words, tmp_path / "out", dataclasses.replace(small, steps=9))
+    assert receipt.details["steps_in_this_run"] == 6
+    assert receipt.details["cycles"] == [6, 9]
+
+
+@pytest.mark.parametrize("text", ["nonsense", '{"stage": "words", "config": {}}'])
+def test_a_folder_that_is_no_run_of_training_is_left_alone(tone_words, tmp_path, small, text):
+    (tmp_path / "stage.json").write_text(text)
+    with pytest.raises(OutputConflictError):
+        train(tone_words, tmp_path, small)
+    assert (tmp_path / "stage.json").read_text() == text
+
+
+def test_ctrl_c_to_the_command_alone_ends_in_seconds(tone_words, tmp_path):
+    command = [sys.executable, "-m", "wordprint", "train", str(tone_words), "-o", str(tmp_path / "out"), "--steps", "100000"]
+    runner = subprocess.Popen([*command, "--validate-every", "1"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "out" / "last.safetensors").exists():
+        time.sleep(0.05)
+    pressed = time.monotonic()
+    os.kill(runner.pid, signal.SIGINT)
+    error = runner.communicate(timeout=60)[1]
+    assert runner.returncode == 130
+    assert time.monotonic() - pressed < 15
+    assert error.strip().splitlines()[-1] == "wordprint: error: stopped; run the same command again to go on where it stopped"
+
+
 def test_a_gradient_that_is_not_finite_ends_with_a_remedy(tone_words, tmp_path, small, monkeypatch):
     forward = fitting.Objective.forward
 
@@ -90,7 +151,7 @@ def test_a_gradient_that_is_not_finite_ends_with_a_remedy(tone_words, tmp_path, 
         return total * torch.inf, parts
 
     monkeypatch.setattr(fitting.Objective, "forward", diverges)
-    with pytest.raises(WordprintError, match=r"gradient of step 1 is not finite.* lower learning_rate, or with precision 32-true"):
+    with pytest.raises(WordprintError, match=r"gradient of step 1 is not finite.*anew \(--overwrite\) with a lower --learning"):
         train(tone_words, tmp_path / "out", small)
     assert not (tmp_path / "out/stage.json").exists()
 
@@ -135,8 +196,10 @@ def test_a_leaking_dataset_is_refused(tone_words, tmp_path, small, monkeypatch):
         train(tone_words, tmp_path / "out", small)
 
 
-def test_too_few_speakers_to_train_on(tmp_path, small):
-    folder = build_words(tmp_path, speakers=("speaker0", "speaker1"))  # the split leaves one of them or none
+def test_too_few_speakers_to_train_on(tmp_path, small, monkeypatch):
+    assert train(build_words(tmp_path / "two", speakers=("speaker0", "speaker1")), tmp_path / "model", small).counts["kept"]
+    monkeypatch.setattr("wordprint.words.stage.fit_shares", lambda records, rules: (rules, []))  # as in a dataset made elsewhere
+    folder = build_words(tmp_path / "few", speakers=("speaker0", "speaker1"))  # the split leaves one of them or none
     with pytest.raises(DatasetError, match=r"one speaker|no segment"):
         train(folder, tmp_path / "out", small)
 

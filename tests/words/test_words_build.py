@@ -294,9 +294,17 @@ def test_nothing_left_says_what_was_dropped(corpus, tmp_path):
 
 
 def test_nothing_left_for_training(corpus, tmp_path):
+    folder = two_speakers(corpus, ("hello", 0.25, 0.75), ("world", 0.8, 0.85), ("again", 1.0, 1.5))
+    config = dataclasses.replace(ALL, test_words=0.4, min_duration_s=0.1)  # "hello" is for the test, "world" too short
+    with pytest.raises(DatasetError, match=r"1 word types are left for training.*lower validation_speakers"):
+        words(folder, tmp_path / "out", config)
+
+
+def test_a_share_that_would_leave_nobody_to_train_on_gives_way(corpus, tmp_path):
     folder = two_speakers(corpus, ("hello", 0.25, 0.75), ("world", 0.8, 1.0))
-    with pytest.raises(DatasetError, match=r"0 word types are left for training.*lower validation_speakers"):
-        words(folder, tmp_path / "out", dataclasses.replace(ALL, test_speakers=0.999999))
+    receipt = words(folder, tmp_path / "out", dataclasses.replace(ALL, test_speakers=0.999999))
+    assert receipt.details["splits"]["train"]["speakers"] == 2
+    assert WordDataset(tmp_path / "out").metadata["config"]["test_speakers"] == 0.0
 
 
 def test_no_utterances(corpus, tmp_path):

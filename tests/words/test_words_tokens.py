@@ -73,6 +73,17 @@ def test_recordings_that_are_not_kept_in_memory_are_read_again(folder, monkeypat
     np.testing.assert_array_equal(windows_of(load_tokens(folder), 16_000), whole)
 
 
+def test_linked_word_folders_are_read_once(folder, tmp_path):
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "up").symlink_to("..")
+    for name in ("yes", "aye"):  # two names of one folder
+        (linked / name).symlink_to(folder / "yes")
+    (linked / "no").symlink_to(folder / "no")
+    assert set(load_tokens(linked).words) == {"aye", "no"}
+    assert [name.split("/")[0] for name in load_tokens(linked).names] == ["aye"] * 5 + ["no"] * 4
+
+
 def test_silence_only_when_it_is_asked_for(folder):
     asked = load_tokens(folder, silence=True)
     assert asked.words.count("_silence_") == 4

@@ -17,7 +17,7 @@ from wordprint.align.comparison_report import render_report
 from wordprint.align.differences import LIMITS_MS, summarise
 from wordprint.align.lookup import NO_TEXTGRID, TextGrids, process_textgrids, textgrid_folder, textgrid_paths
 from wordprint.align.rows import TEXTGRIDS, dropped
-from wordprint.align.textgrids import clip, restore_unknown
+from wordprint.align.textgrids import clip, read_for, restore_unknown
 from wordprint.errors import DatasetError, InputError
 from wordprint.records import Interval, Utterance
 from wordprint.speech.textgrid import read_textgrid
@@ -100,7 +100,7 @@ def _compare(utterance: Utterance, textgrid: Path, second: TextGrids) -> dict[st
     try:
         path = second.find(utterance)
         first = restore_unknown(read_textgrid(textgrid, utterance.utterance_id).words, utterance)
-        there = read_textgrid(second.folder / path, utterance.utterance_id).words
+        there = read_for(second.folder / path, utterance).words
         other = restore_unknown(clip(path, there, utterance), utterance)
     except InputError as error:
         reason = ONLY_FIRST if path is None and error.reason == NO_TEXTGRID else error.reason

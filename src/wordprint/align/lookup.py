@@ -9,10 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from wordprint.align.rows import TEXTGRIDS
-from wordprint.errors import AlignmentError, InputError
+from wordprint.errors import AlignmentError, InputError, kind_of
 from wordprint.records import Utterance
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import ALIGNMENTS, resolve
+from wordprint.stages.walk import walk
 
 NO_TEXTGRID = "no_textgrid"
 
@@ -39,7 +40,7 @@ class TextGrids:
         Raises AlignmentError with reason NO_TEXTGRID where there is none, ambiguous_textgrid where there are several.
         """
         source = str(utterance.meta.get("source_id", utterance.utterance_id))
-        for name in (utterance.utterance_id, source, os.path.basename(source)):
+        for name in names_of(utterance):
             paths = (self._paths.get(_composed(name)) or "").split("//")
             if len(paths) > 1:  # the same name in several folders: the speaker's own decides
                 paths = [path for path in paths if utterance.speaker.endswith(os.path.basename(os.path.dirname(path)))]
@@ -65,12 +66,17 @@ def process_textgrids(folder: Path, digest: str) -> TextGrids:
 def textgrid_paths(folder: Path) -> Iterator[str]:
     """Paths, in the folder, of the TextGrids in it and in the folders inside; raises InputError where it doesn't exist."""
     if not folder.is_dir():
-        raise InputError(f"{folder} does not exist", expected="a folder of TextGrids")
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if name.lower().endswith(".textgrid") and not name.startswith("."):
+        raise InputError(kind_of(folder), expected="a folder of TextGrids")
+    for root, names in walk(folder):
+        for name in names:
+            if name.lower().endswith(".textgrid"):
                 yield os.path.relpath(os.path.join(root, name), folder)
+
+
+def names_of(utterance: Utterance) -> list[str]:
+    """What its TextGrid may be called, likeliest first: after itself, or after its recording."""
+    names = [str(utterance.meta[key]) for key in ("source_id", "recording_id") if key in utterance.meta]
+    return [utterance.utterance_id, *(name for path in names for name in (path, os.path.basename(path)))]
 
 
 def textgrid_folder(alignments: Path) -> Path:

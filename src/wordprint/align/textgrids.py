@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,7 @@ _SLACK_S = 0.1
 
 
 class TextGridAligner:
-    """Takes the words, and phones, of the TextGrid that `TextGrids` finds for an utterance."""
+    """Takes the words, and phones, of the TextGrid that `TextGrids` finds for an utterance, or for the recording it is cut from."""
 
     reads_audio = False
 
@@ -36,13 +37,36 @@ class TextGridAligner:
         empty_textgrid, textgrid_mismatch."""
         path = self._textgrids.folder / self._textgrids.find(utterance)
         try:
-            found = read_textgrid(path, utterance.utterance_id)
+            found = read_for(path, utterance)
         except InputError as error:
             raise AlignmentError(error.seen, error.expected, error.remedy, error.reason) from error
         words = restore_unknown(clip(path, found.words, utterance), utterance)
         if not words:
             raise AlignmentError(f"{path} has no words", reason="empty_textgrid")
         return replace(found, words=words, phones=clip(path, found.phones, utterance) if self._phones else ())
+
+
+def read_for(path: Path, utterance: Utterance) -> Alignment:
+    """Words and phones of the utterance's speaker in its TextGrid, or in that of its recording; times from the utterance's start.
+
+    Raises InputError as `read_textgrid` does.
+    """
+    found = read_textgrid(path, utterance.utterance_id, str(utterance.meta.get("tier") or utterance.speaker))
+    own = os.path.basename(str(utterance.meta.get("source_id", utterance.utterance_id)))
+    recording = os.path.basename(str(utterance.meta.get("recording_id", own)))
+    if path.stem != recording or path.stem in (own, utterance.utterance_id):
+        return found
+    return replace(found, words=_stretch(found.words, utterance), phones=_stretch(found.phones, utterance))
+
+
+def _stretch(intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
+    """The intervals whose middle lies in the utterance, cut at its edges."""
+    start_s, end_s = utterance.start_s, utterance.end_s
+    return tuple(
+        replace(interval, start_s=max(interval.start_s - start_s, 0.0), end_s=min(interval.end_s, end_s) - start_s)
+        for interval in intervals
+        if start_s <= (interval.start_s + interval.end_s) / 2 < end_s
+    )
 
 
 def clip(path: Path | str, intervals: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:

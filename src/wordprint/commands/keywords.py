@@ -38,7 +38,8 @@ def spot(arguments: tuple[str, ...], config: SpotConfig) -> None:
 
 
 def _first(arguments: tuple[str, ...], ending: str) -> tuple[str | None, tuple[str, ...]]:
-    """The first argument if it has that ending, and the rest."""
-    if arguments and arguments[0].lower().endswith(ending):
-        return arguments[0], arguments[1:]
-    return None, arguments
+    """The argument with that ending, wherever it stands, and the rest."""
+    found = [argument for argument in arguments if argument.lower().endswith(ending)]
+    if len(found) > 1:
+        raise ConfigError(f"{len(found)} arguments end in {ending} ({', '.join(found)})", expected="one at most")
+    return (found[0] if found else None), tuple(argument for argument in arguments if argument not in found)

@@ -23,6 +23,7 @@ from wordprint.speech.audio import AUDIO_SUFFIXES
 from wordprint.stages.disk_table import Table
 from wordprint.stages.hashing import digest64
 from wordprint.stages.textfile import read_lines
+from wordprint.stages.walk import subfolders
 
 LAYOUT = "cv-corpus-…/LANG with validated.tsv and clips/"
 LICENCE = "CC0-1.0"
@@ -67,8 +68,7 @@ def _languages(path: Path, depth: int = 2) -> Iterator[Path]:
         yield path
     elif depth:
         try:
-            with os.scandir(path) as entries:
-                names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+            names = subfolders(path)
         except OSError:  # no release can be read there
             names = []
         for name in names:

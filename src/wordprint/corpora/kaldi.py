@@ -1,20 +1,25 @@
 """A Kaldi data directory: `wav.scp`, `text`, `utt2spk` and, where recordings hold several utterances, `segments`.
 
 kaldi-asr.org/doc/data_prep.html. Recordings are files, absolute or relative to the directory; commands that end in `|`
-are not run.
+are not run. A line of `segments` may end in a channel, where the recording has just one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, missing_audio, missing_transcript, read_lines
-from wordprint.errors import InputError
+from wordprint.errors import AudioError, InputError
 from wordprint.records import Utterance
+from wordprint.speech.audio import probe_audio
 from wordprint.stages.disk_table import Table
+
+_WHOLE = "-1"
+"""Kaldi's own sign for no channel in particular."""
 
 LAYOUT = "wav.scp, text and utt2spk"
 
@@ -65,13 +70,15 @@ def _utterance(
     speaker = tables.speakers.get(utterance_id)
     if not speaker:
         return Problem(utterance_id, "missing_speaker", f"{path / 'utt2spk'} has no speaker for it")
-    recording, start_s, end_s = entry, 0.0, UNTIL_END
+    recording, start_s, end_s, channel = entry, 0.0, UNTIL_END, _WHOLE
     if tables.segments:
         try:
-            name, start, end = entry.split()
+            fields = entry.split()
+            name, start, end, channel = fields if len(fields) == 4 else [*fields, _WHOLE]
             start_s, end_s = float(start), float(end)
         except ValueError:
-            return Problem(utterance_id, "bad_segment", f"{path / 'segments'} has '{entry}', not recording, start and end")
+            detail = f"{path / 'segments'} has '{utterance_id} {entry}', not id, recording, start, end and perhaps a channel"
+            return Problem(utterance_id, "bad_segment", detail)
         end_s = UNTIL_END if end_s < 0 else end_s  # Kaldi's own sign for it
         found = tables.recordings.get(name)
         if found is None:
@@ -79,7 +86,19 @@ def _utterance(
         recording = found
     if recording.endswith("|"):
         return Problem(utterance_id, "pipe_command", f"'{recording}' is a command; run it once and list the files it makes")
-    return Utterance(utterance_id, speaker, str(path / recording), start_s, end_s, transcript, language)
+    audio = path / recording
+    if channel != _WHOLE and (channels := _channels(audio)) > 1:
+        return Problem(utterance_id, "part_of_channels", f"channel {channel} of {audio}, which has {channels}; split it")
+    return Utterance(utterance_id, speaker, str(audio), start_s, end_s, transcript, language)
+
+
+@lru_cache(maxsize=64)
+def _channels(audio: Path) -> int:
+    """Channels of a recording; 0 where it can't be read, which the stage finds out and says."""
+    try:
+        return probe_audio(audio).channels
+    except (AudioError, OSError):
+        return 0
 
 
 def _fill(table: Table, path: Path) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from wordprint.speech.audio import AUDIO_SUFFIXES
 from wordprint.stages import textfile
+from wordprint.stages.walk import walk
 
 UNTIL_END = math.inf
 """`end_s` of an utterance that lasts until its recording ends."""
@@ -53,25 +54,31 @@ class Folder:
 
 
 def folders(root: Path) -> Iterator[Folder]:
-    """Every folder below `root` and itself, in a fixed order; hidden files and folders are left out.
+    """Every folder below `root` and itself, also behind links, in a fixed order; hidden files and folders are left out.
 
-    A folder that can't be listed has the problem `unreadable_folder`, which readers yield.
+    A folder that can't be listed has the problem `unreadable_folder`, which readers yield; so has a link that leads nowhere,
+    unless its name has an ending, as those of files have.
     """
     errors: list[OSError] = []
-    for path, names, files in os.walk(root, onerror=errors.append):
+    for name, files in walk(root, onerror=errors.append):
         yield from _unreadable(root, errors)
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        yield Folder(Path(path), tuple(sorted(name for name in files if not name.startswith("."))))
+        path = Path(name)
+        for file in files:
+            if "." not in file and not os.path.exists(path / file):
+                yield _unusable(root, path / file, "a link that leads nowhere")
+        yield Folder(path, tuple(files))
     yield from _unreadable(root, errors)
 
 
 def _unreadable(root: Path, errors: list[OSError]) -> Iterator[Folder]:
-    """The folders that `os.walk` met these errors in; empties the list."""
+    """The folders that were met with these errors; empties the list."""
     while errors:
         error = errors.pop(0)
-        path = Path(error.filename)
-        detail = f"{path}: {error.strerror}; check its permissions"
-        yield Folder(path, problem=Problem(path.relative_to(root).as_posix(), "unreadable_folder", detail))
+        yield _unusable(root, Path(error.filename), f"{error.strerror}; check its permissions")
+
+
+def _unusable(root: Path, path: Path, why: str) -> Folder:
+    return Folder(path, problem=Problem(path.relative_to(root).as_posix(), "unreadable_folder", f"{path}: {why}"))
 
 
 def by_stem(paths: Iterable[Path]) -> dict[str, Path]:

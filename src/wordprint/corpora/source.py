@@ -13,7 +13,7 @@ from types import ModuleType
 
 from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import Problem
-from wordprint.errors import ConfigError, InputError
+from wordprint.errors import ConfigError, InputError, kind_of
 from wordprint.records import Utterance
 from wordprint.stages.parts import find_part
 
@@ -91,8 +91,7 @@ def load_reader(kind: str) -> Reader:
 def require_folder(path: Path) -> None:
     """Raise InputError unless `path` is a folder with something in it."""
     if not path.is_dir():
-        seen = f"{path} is a file" if path.exists() else f"{path} does not exist"
-        raise InputError(seen, expected="the folder of a speech corpus")
+        raise InputError(kind_of(path), expected="the folder of a speech corpus")
     try:
         empty = not any(path.iterdir())
     except OSError as error:

@@ -17,6 +17,7 @@ from wordprint.speech.audio import AUDIO_SUFFIXES
 from wordprint.stages.manifest import read_jsonl
 from wordprint.stages.receipt import PARTIAL, RECEIPT, read_receipt
 from wordprint.stages.units import readable_duration
+from wordprint.stages.walk import subfolders, walk
 
 Facts = dict[str, Any]
 """Names and plain JSON values, in the order in which people want to read them."""
@@ -86,11 +87,12 @@ def _folder(path: Path) -> Facts:
     for name in ("dataset.json", "best.json", "metrics.json", ".download.json"):
         if (path / name).is_file():
             return info(path / name) | {"path": str(path)}
-    textgrids = Counter(file.parent for file in path.rglob("*.TextGrid"))
+    textgrids = sorted(Path(place, name) for place, names in walk(path) for name in names if name.lower().endswith(".textgrid"))
     if textgrids:
-        first = str(min(path.rglob("*.TextGrid")))
-        return {"what": "TextGrids", "files": textgrids.total(), "speakers": len(textgrids), "first": first}
-    recordings = Counter(file.parent.name for file in path.glob("*/*") if file.suffix.lower() in AUDIO_SUFFIXES)
+        speakers = {file.parent for file in textgrids}
+        return {"what": "TextGrids", "files": len(textgrids), "speakers": len(speakers), "first": str(textgrids[0])}
+    files = (file for name in subfolders(path) for file in (path / name).iterdir())
+    recordings = Counter(file.parent.name for file in files if file.suffix.lower() in AUDIO_SUFFIXES)
     if recordings:
         words = {word: count for word, count in sorted(recordings.items()) if not word.startswith("_")}
         return {"what": "word folders", "words": len(words), "recordings": sum(words.values()), "recordings_by_word": words}
@@ -200,8 +202,15 @@ def _count(path: Path) -> Facts:
 
 
 def _textgrid(path: Path) -> Facts:
-    from wordprint.speech.textgrid import read_textgrid
+    from wordprint.speech.textgrid import read_textgrid, read_tiers, words_by_speaker
 
+    tiers = read_tiers(path)
+    speakers = words_by_speaker(path, tiers)
+    if len(speakers) > 1:
+        found = {name or "unnamed": " ".join(label for _, _, label in words) for name, words in speakers.items()}
+        return {"words": sum(map(len, speakers.values())), "text_by_speaker": found}
+    if not speakers and len([tier for tier in tiers if tier.spoken]) > 1:  # a speaker each, or notes: no words of one alignment
+        return {"tiers": [{"name": tier.name, "intervals": len(tier.spoken)} for tier in tiers]}
     alignment = read_textgrid(path, path.stem)
     words = [word.symbol for word in alignment.words]
     end_s = alignment.words[-1].end_s if words else 0.0

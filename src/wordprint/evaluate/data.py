@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import LeakError, ModelError
+from wordprint.errors import DatasetError, LeakError, ModelError
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.model import WaveformEmbedder
 from wordprint.stages.manifest import atomic_path
 from wordprint.stages.progress import Progress
 from wordprint.words.dataset import is_word_dataset
 from wordprint.words.folders import SILENCE
-from wordprint.words.tokens import Tokens, load_tokens
+from wordprint.words.tokens import SkippedToken, Tokens, load_tokens
 
 BATCH = 64
 """Tokens whose audio is in memory at once."""
@@ -76,24 +76,28 @@ class Data:
 
 def load_data(
     paths: Sequence[Path], embedder: WaveformEmbedder, config: EvaluateConfig, cache: Path, progress: Progress
-) -> list[Data]:
-    """Read and embed each of `paths`; embeddings are kept in `cache` until the stage is done.
+) -> tuple[list[Data], list[SkippedToken]]:
+    """Read and embed each of `paths`, and name those without segments in the split; embeddings are kept in `cache` meanwhile.
 
     The audio of one at a time is in memory; the few recordings that are needed afterwards are read again.
     Raises LeakError for a word dataset whose words or speakers the model was trained on, unless the config allows it.
     """
-    loaded = []
+    loaded, empty = [], []
     for name, path in zip(unique_names(paths), paths, strict=True):
         dataset = is_word_dataset(path)
         split = config.split if dataset else None
-        tokens = load_tokens(path, split=split, silence=not dataset)
+        try:
+            tokens = load_tokens(path, split=split, silence=not dataset)
+        except DatasetError as error:
+            empty.append(SkippedToken(name, "no_segments", str(error)))
+            continue
         seen = seen_in_training(tokens, embedder)
         if dataset and not config.allow_seen:
             _refuse_leak(path, split, seen)
         embeddings = _cached(cache / f"{name}.npy", tokens, embedder, config.context, name, progress)
         tokens.forget_audio()
         loaded.append(Data(name, path, "word dataset" if dataset else "word folder", split, tokens, embeddings, seen))
-    return loaded
+    return loaded, empty
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:

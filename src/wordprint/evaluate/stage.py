@@ -18,7 +18,7 @@ from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.protocols import Outcome, run_protocols
 from wordprint.evaluate.report import write_report
-from wordprint.model import WaveformEmbedder, load_embedder
+from wordprint.model import BEST_WEIGHTS, WaveformEmbedder, load_embedder
 from wordprint.stages.contract import PARTS, StageRun, open_stage
 from wordprint.stages.manifest import digest_file, write_json, write_jsonl
 from wordprint.stages.progress import SILENT, Progress
@@ -55,8 +55,8 @@ def evaluate(
 
     With `config.stream` the keywords in `data` are looked for in streams instead, see `wordprint.evaluate.streams`.
 
-    Raises LeakError for a word dataset that holds words or speakers the model was trained on (unless allowed),
-    DatasetError when no protocol can be run on any of the data.
+    A word dataset without segments in the split is dropped. Raises LeakError for one that holds words or speakers the model
+    was trained on (unless allowed), DatasetError when no protocol can be run on any of the data.
     """
     if config.stream is not None:
         from wordprint.evaluate.streams import evaluate_stream
@@ -66,7 +66,7 @@ def evaluate(
     paths = [Path(path) for path in data]
     if not paths:
         raise InputError("no data to score on", expected="word folders or word datasets")
-    embedder = load_embedder(model) if isinstance(model, (str, Path)) else model
+    embedder = _load(model, paths) if isinstance(model, (str, Path)) else model
     options = {option.name: getattr(config, option.name) for option in fields(config)}
     settings = _Settings(**options, model=f"{embedder.name} {embedder.digest}")
     inputs = dict(zip(unique_names(paths), paths, strict=True))
@@ -74,7 +74,11 @@ def evaluate(
     with open_stage("evaluate", output, settings, inputs, overwrite=overwrite, progress=progress) as stage:
         if stage.receipt:
             return stage.receipt
-        loaded = load_data(paths, embedder, config, stage.output / PARTS, progress)
+        loaded, empty = load_data(paths, embedder, config, stage.output / PARTS, progress)
+        for item in empty:
+            stage.drop(item.name, item.reason, item.detail)
+        if not loaded:
+            raise DatasetError("; ".join(item.detail for item in empty))
         scored = [(entry, run_protocols(entry, config, progress)) for entry in loaded]
         _require_a_figure(scored)
         command = command_line(model if isinstance(model, (str, Path)) else embedder.name, paths, output, config)
@@ -84,7 +88,8 @@ def evaluate(
             "seed": config.seed,
             "confidence": CONFIDENCE,
             "model": {"name": embedder.name, "digest": embedder.digest, "window_samples": embedder.window_samples},
-            "warnings": [f"{entry.name}: {entry.seen.warning}" for entry in loaded if entry.seen.warning],
+            "warnings": [f"{entry.name}: {entry.seen.warning}" for entry in loaded if entry.seen.warning]
+            + [f"{item.name} is not scored: {item.detail}" for item in empty],
             "data": [_write_trials(stage, entry, outcomes) for entry, outcomes in scored],
         }
         write_json(stage.output / METRICS, metrics)
@@ -92,9 +97,20 @@ def evaluate(
         for warning in metrics["warnings"]:
             progress.say(f"WARNING: {warning}")
         kept = sum(len(entry.tokens) for entry in loaded)
-        skipped = sum(len(entry.tokens.skipped) for entry in loaded)
+        skipped = sum(len(entry.tokens.skipped) for entry in loaded) + len(empty)
         lists = [f"{TRIALS}/{path.name}" for path in sorted((stage.output / TRIALS).iterdir())]
         return stage.finish(kept + skipped, kept, [METRICS, REPORT, *lists], headline(metrics))
+
+
+def _load(model: str | Path, paths: Sequence[Path]) -> WaveformEmbedder:
+    """The model; InputError says so where it stands among the data, and the data in its place."""
+    if Path(model).exists() and not _is_model(Path(model)) and any(map(_is_model, paths)):
+        raise InputError(f"{model} is no model, but stands first", expected="the model, then the data to score it on")
+    return load_embedder(model)
+
+
+def _is_model(path: Path) -> bool:
+    return path.suffix in (".onnx", ".safetensors") or (path / BEST_WEIGHTS).is_file()
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import AudioError
+from wordprint.errors import AudioError, kind_of
 
 SAMPLE_RATE = 16_000
 """Hz; everything after `read_audio` is at this rate."""
@@ -133,7 +133,7 @@ def write_audio(path: str | Path, samples: NDArray[np.float32] | NDArray[np.int1
 def _require_file(path: str | Path) -> None:
     try:
         if not Path(path).is_file():
-            raise AudioError(f"{path} does not exist", expected="an audio file", reason="missing_audio")
+            raise AudioError(kind_of(path), expected="an audio file", reason="missing_audio")
         with open(path, "rb"):  # libsndfile says "System error" for whatever keeps it from opening a file
             pass
     except OSError as error:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from wordprint.errors import InputError, require_extra
+from wordprint.errors import InputError, kind_of, require_extra
 from wordprint.speech.text import spell
 from wordprint.stages.textfile import read_text
 
@@ -53,8 +53,7 @@ class Lexicon:
         """
         path = Path(path)
         if not path.is_file():
-            seen = f"{path} is a folder" if path.is_dir() else f"{path} does not exist"
-            raise InputError(seen, expected="a pronunciation dictionary")
+            raise InputError(kind_of(path), expected="a pronunciation dictionary")
         lexicon = cls.__new__(cls)
         try:
             lines = read_text(path, fallback="latin-1").splitlines()  # the CMU dictionary 0.7b is the one file still in it

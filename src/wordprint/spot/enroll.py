@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import AudioError, EnrollmentError, InputError
+from wordprint.errors import AudioError, EnrollmentError, InputError, kind_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE, read_audio
 from wordprint.spot.options import SpotConfig
@@ -129,7 +129,7 @@ class Enrollment:
         """Read what `save` wrote; raises InputError or EnrollmentError for any other file."""
         path = Path(path)
         if not path.is_file():
-            raise InputError(f"{path} does not exist", expected="an enrollment", remedy="make one with 'wordprint enroll'")
+            raise InputError(kind_of(path), expected="an enrollment", remedy="make one with 'wordprint enroll'")
         remedy = "enroll the keywords again with 'wordprint enroll'"
         try:
             record = json.loads(path.read_bytes())

@@ -220,7 +220,7 @@ def _already_there(stage: StageRun, overwrite: bool) -> bool:
             remedy="choose another output folder",
         )
     difference, grown = _difference(stage, marker)
-    if difference and overwrite:
+    if (difference or grown) and overwrite:
         _remove(output)
         return False
     if difference:

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from wordprint.errors import InputError, disk_errors
+from wordprint.errors import InputError, disk_errors, kind_of
 from wordprint.records import Utterance
+from wordprint.stages.walk import walk
 
 UTTERANCES = "utterances.jsonl"
 ALIGNMENTS = "alignments.jsonl"
@@ -24,7 +25,7 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
     """Objects of a JSONL file one by one; raises InputError that names the line where one can't be read."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path} does not exist", expected="a JSONL file that wordprint wrote")
+        raise InputError(kind_of(path), expected="a JSONL file that wordprint wrote")
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -104,8 +105,8 @@ def resolve(path: str | Path, name: str, stage: str) -> Path:
     """The file `name` for an input given as that file or as the folder that `stage` wrote."""
     path = Path(path)
     found = path / name if path.is_dir() else path
-    if not path.exists():
-        raise InputError(f"{path} does not exist", expected=f"the output folder of '{stage}'")
+    if not path.is_dir() and (not path.is_file() or path.suffix != found.with_name(name).suffix):
+        raise InputError(kind_of(path), expected=f"the output folder of '{stage}', or its {name}")
     if not found.is_file():
         raise InputError(
             f"{path} holds no {name}", expected=f"the output folder of '{stage}'", remedy=f"run 'wordprint {stage}' first"
@@ -142,15 +143,14 @@ _TEXT_LIMIT_BYTES = 4 << 20
 
 
 def digest_tree(folder: str | Path) -> str:
-    """Fingerprint of a folder: relative path and size of every file, and the bytes of small text files.
+    """Fingerprint of a folder, also behind links: relative path and size of every file, and the bytes of small text files.
 
     Recordings are not read: hashing a thousand hours to decide that nothing changed would cost more than the work.
     """
     folder = Path(folder)
     digest = hashlib.sha256()
-    for root, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
+    for root, files in walk(folder, hidden=True):
+        for name in files:
             path = Path(root, name)
             try:
                 size = path.stat().st_size

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from wordprint.errors import ConfigError, InputError
+from wordprint.errors import ConfigError, InputError, kind_of
 from wordprint.stages.textfile import read_text
 
 Config = TypeVar("Config")
@@ -21,7 +21,7 @@ def read_toml(path: str | Path, cls: type[Config]) -> Config:
     """A configuration from a TOML file; relative paths in it are kept as they are written."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path} does not exist", expected="a TOML file of options")
+        raise InputError(kind_of(path), expected="a TOML file of options")
     try:
         values = tomllib.loads(read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
@@ -23,6 +24,10 @@ _IN_ADVANCE = 2
 """Tasks sent for each worker: none waits for its next, and items that are not due stay unread."""
 
 
+GRACE_S = 2.0
+"""Time that shards in work have after Ctrl-C; what isn't finished then is done again by the next run."""
+
+
 def write_shard(path: Path, shard: list[Item], work: Work[Item]) -> tuple[Path, int]:
     """Do one shard and write its results to `path`; returns it and the number of items."""
     results = work(shard)
@@ -36,7 +41,7 @@ def run_shards(
 ) -> Iterator[tuple[Path, int]]:
     """(part, items) in order; parts that exist are not computed again.
 
-    After Ctrl-C the shards in work are finished before KeyboardInterrupt. Raises WorkerError for a worker that died.
+    After Ctrl-C shards that are nearly done are finished before KeyboardInterrupt. Raises WorkerError for a worker that died.
     """
     stop = threading.Event()
 
@@ -125,21 +130,35 @@ def _name(item: Any, end: int) -> str:
 
 @contextmanager
 def _ctrl_c_sets(stop: threading.Event) -> Iterator[None]:
-    """Until the block ends, Ctrl-C sets `stop` (the shards in work are finished), and stops at once when pressed again."""
+    """Until the block ends, Ctrl-C sets `stop`, and stops at once after GRACE_S or when pressed again."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread sees Ctrl-C
         return
 
+    again = threading.Timer(GRACE_S, _press)
+    again.daemon = True
+
     def pressed(number: int, frame: Any) -> None:
         if stop.is_set():
+            again.cancel()
             signal.default_int_handler(number, frame)
         stop.set()
+        again.start()
 
     before = signal.signal(signal.SIGINT, pressed)
     try:
         yield
     finally:
+        again.cancel()
         signal.signal(signal.SIGINT, before)
+
+
+def _press() -> None:
+    """Ctrl-C for this process alone, from another thread."""
+    if hasattr(signal, "pthread_kill"):  # ends a wait, too
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 @contextmanager

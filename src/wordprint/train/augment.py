@@ -18,6 +18,7 @@ from torch import Tensor
 
 from wordprint.errors import AudioError, InputError
 from wordprint.speech.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read_audio
+from wordprint.stages.walk import walk
 from wordprint.train.options import TrainConfig
 
 Floats = NDArray[np.float32]
@@ -237,7 +238,8 @@ def _draw_masks(rng: np.random.Generator, count: int, masks: int, longest: float
 def _read_folder(folder: Path | None, what: str) -> list[Floats]:
     if folder is None:
         return []
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    paths = sorted(Path(place, name) for place, names in walk(folder, hidden=True) for name in names)
+    paths = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
     sounds = []
     for path in paths:
         try:

@@ -47,6 +47,8 @@ def load_checkpoint(path: str | Path) -> tuple[Embedder, dict[str, Any]]:
         raise InputError(f"{path} does not exist", expected="the folder that 'wordprint train' wrote")
     folder, name = (path, BEST) if path.is_dir() else (path.parent, path.stem)
     weights, document = folder / f"{name}.safetensors", folder / f"{name}.json"
+    if path.is_file() and path.suffix not in (".safetensors", ".json"):
+        raise InputError(f"{path} is no checkpoint", expected="the folder that 'wordprint train' wrote")
     if not weights.is_file() or not document.is_file():
         raise InputError(f"{folder} holds no checkpoint '{name}'", expected="the folder that 'wordprint train' wrote")
     record = _parse(document.read_bytes(), document)

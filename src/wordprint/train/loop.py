@@ -67,6 +67,8 @@ class Fit:
         self.step = 0
         self.best: float | None = None
         self.history: list[dict[str, Any]] = []
+        self.cycles = [config.steps]
+        """`steps` of each learning-rate cycle: more than one where a finished run was given more steps."""
         self._resume()
 
     def run(self) -> dict[str, Any]:
@@ -111,7 +113,7 @@ class Fit:
             # going on from the last checkpoint would meet the same batch with the same weights
             raise WordprintError(
                 f"training diverged: the gradient of step {self.step + 1} is not finite",
-                remedy="train anew with a lower learning_rate, or with precision 32-true",
+                remedy="train anew (--overwrite) with a lower --learning-rate, or with --precision 32-true",
                 reason="not_finite",
             )
         self.optimizer.step()
@@ -151,6 +153,7 @@ class Fit:
                 "segments": len(self.words.indices),
                 "seed": self.config.seed,
                 "loss": self.config.loss,
+                **({"cycles": self.cycles} if len(self.cycles) > 1 else {}),
             },
             "bill_of_materials": metadata["corpora"],
         }
@@ -162,7 +165,7 @@ class Fit:
         """Objective, optimiser and progress; batches and schedule follow from the step, so there is no other state."""
         optimizer, groups = checkpoint.pack_optimizer(self.optimizer.state_dict())
         tensors = {f"objective.{name}": tensor for name, tensor in self.objective.state_dict().items()}
-        record = {"step": self.step, "best": self.best, "history": self.history, "optimizer_groups": groups}
+        record = {"step": self.step, "best": self.best, "history": self.history, "cycles": self.cycles, "optimizer_groups": groups}
         checkpoint.save_state(self.output, {**tensors, **optimizer}, record)
 
     def _resume(self) -> None:
@@ -176,6 +179,8 @@ class Fit:
         self.objective.load_state_dict({name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)})
         self.optimizer.load_state_dict(checkpoint.unpack_optimizer(tensors, record["optimizer_groups"]))
         self.step, self.best, self.history = record["step"], record["best"], record["history"]
+        earlier = record.get("cycles", self.cycles)
+        self.cycles = [*earlier, *(self.cycles if earlier[-1] != self.config.steps else [])]
         self.progress.say(f"going on from step {self.step}")
 
     def _open_logs(self) -> Any:
@@ -193,6 +198,7 @@ class Fit:
         return {
             "parameters": parameters,
             "best_validation_ap": self.best,
+            "cycles": self.cycles,
             "validation": self._validated_on(),
             "steps_in_this_run": steps,
             "segments_per_s": round(segments / max(wall_s, 1e-9), 1),

@@ -33,7 +33,8 @@ def train(words: str | Path, output: str | Path, config: TrainConfig = TrainConf
     """Train an encoder on the training side of a word dataset and keep the one that validates best.
 
     Writes `best.*`, `last.safetensors`, `training_words.txt`, `training_speakers.txt`, `history.jsonl` and `tensorboard/` (see
-    checkpoint.py). A run that was killed goes on from `last.*`. Raises ConfigError for options that make no sense, LeakError
+    checkpoint.py). A run that was killed goes on from `last.*`; so does a finished one that is given more `steps`, unless
+    `overwrite`. Raises ConfigError for options that make no sense, LeakError
     when the dataset's split leaks, DatasetError for too few words or speakers, and WordprintError when training diverges.
     """
     check(config)

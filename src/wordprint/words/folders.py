@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from wordprint.errors import InputError
+from wordprint.errors import InputError, kind_of
 from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.stages.walk import subfolders
 from wordprint.words.options import WordsConfig
 
 SILENCE = "_silence_"
@@ -42,14 +43,12 @@ class WordFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
-            raise InputError(
-                f"{path} {'is a file' if self.path.exists() else 'does not exist'}", expected="a folder of word folders"
-            )
+            raise InputError(kind_of(path), expected="a folder of word folders")
         self.recordings: list[Recording] = []
         self.silence: list[Recording] = []
         self.noise: list[Recording] = []
-        for folder in sorted(entry for entry in self.path.iterdir() if entry.is_dir()):
-            self._list(folder.name).extend(_recordings(folder))
+        for name in subfolders(self.path):
+            self._list(name).extend(_recordings(self.path / name))
         if not self.recordings:
             raise InputError(
                 f"{path} holds no recordings in word folders",
@@ -68,7 +67,7 @@ class WordFolder:
             return self.silence
         if name == NOISE:
             return self.noise
-        return [] if name.startswith(("_", ".")) else self.recordings
+        return [] if name.startswith("_") else self.recordings
 
 
 def folder_word(name: str) -> str:

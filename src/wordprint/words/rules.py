@@ -70,11 +70,15 @@ class Rules:
         """Side of a speaker or word."""
         return _side(name, kind, getattr(self.config, f"validation_{kind}s"), getattr(self.config, f"test_{kind}s"))
 
+    def excludes(self, text: str) -> bool:
+        """Whether an excluded word is heard in `text`: by itself, joined to another (`twenty-one`) or with 's (`one's`)."""
+        return bool(self.excluded) and not self.excluded.isdisjoint(_heard(text))
+
     def word_side(self, text: str) -> str:
         """`Word.side` of a text."""
         if not re.search(r"\w", text) or text in NOT_WORDS or text[0] in "<[({":
             return ""
-        if self.excluded and not self.excluded.isdisjoint(_heard(text)):
+        if self.excludes(text):
             return EXCLUDED
         return common_side([self.side(part, "word") for part in text.split()])
 

@@ -32,6 +32,7 @@ from wordprint.words.drop_list import DropList
 from wordprint.words.filters import candidates_path, drop_table, write_segments
 from wordprint.words.options import WordsConfig
 from wordprint.words.rules import LISTED, Rules
+from wordprint.words.shares import fit_shares
 from wordprint.words.store import arrow, audio_batches, audio_name, audio_schema, candidate_schema, write_table
 
 Loaded = tuple[NDArray[np.int16], Alignment]
@@ -54,9 +55,11 @@ def words(alignments: str | Path, output: str | Path, config: WordsConfig = Word
     inputs |= {f"drop {path}": path for path in config.drop}
 
     def work(stage: StageRun) -> Receipt:
-        rules = Rules.of(config, aligned_records(manifest))
+        rules, lines = fit_shares(aligned_records(manifest), Rules.of(config, aligned_records(manifest)))
         if config.min_goodness == "auto" and rules.min_goodness is not None:
-            stage.progress.say(f"min_goodness: {rules.min_goodness} (first percentile)")
+            lines = [*lines, f"min_goodness is {rules.min_goodness} (first percentile)"]
+        for line in lines:
+            stage.progress.say(f"words: {line}")
         listed = DropList.read(config.drop)
         records, load = partial(listed.mark, partial(aligned_records, manifest)), partial(load_aligned, manifest.parent)
         return build(stage, records, load, rules, listed=listed)

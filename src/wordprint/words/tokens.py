@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wordprint.errors import AudioError, ConfigError, InputError
+from wordprint.errors import AudioError, ConfigError, DatasetError, InputError
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_float32
 from wordprint.stages.hashing import digest64
 from wordprint.words.dataset import WordDataset, is_word_dataset
@@ -128,7 +128,8 @@ def load_tokens(
     `max_tokens_per_word` are taken, chosen by a hash of `seed` and the token's name. `silence` adds the recordings in
     `_silence_`, as a word of that name. Recordings of a folder that can't be read are left out, see `Tokens.skipped`.
 
-    Raises InputError for a path without tokens and for words that are not there, ConfigError for a split of a folder.
+    Raises InputError for a folder without tokens and for words that are not there, DatasetError for a split without segments,
+    ConfigError for a split of a folder.
     """
     wanted = None if words is None else list(dict.fromkeys(words))
     if is_word_dataset(path):
@@ -243,9 +244,8 @@ def _from_dataset(
     if words is not None:
         indices = indices[np.isin(codes[indices], [names.index(word) for word in words])]
     if len(indices) == 0:
-        raise InputError(
-            f"{dataset.path} has no segments" + (f" in the split '{split}'" if split else ""), remedy="choose another split"
-        )
+        where = f" in the split '{split}'" if split else ""
+        raise DatasetError(f"{dataset.path} has no segments{where}", remedy="choose another split, or add speech")
     utterance_ids, speakers = (dataset.codes(name) for name in ("utterance_id", "speaker"))
     starts, ends = dataset.column("start_sample"), dataset.column("end_sample")
     by_word: dict[str, list[tuple[str, int]]] = defaultdict(list)
