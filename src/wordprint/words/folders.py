@@ -17,9 +17,8 @@ from wordprint.stages.walk import subfolders
 from wordprint.words.options import WordsConfig
 
 SILENCE = "_silence_"
-NOISE = "_background_noise_"
 UNKNOWN_SPEAKER = "unknown"
-KEEP_ALL = WordsConfig(min_letters=0, min_duration_s=0.0, max_duration_s=3600.0, min_tokens=1, min_speakers=1)
+KEEP_ALL = WordsConfig(min_letters=0, min_duration_s=0.0, max_duration_s=3600.0, min_goodness="none", min_tokens=1, min_speakers=1)
 """Options that filter nothing, for data that is already cut into words."""
 _UNSAFE = re.compile(r'[/\\:*?"<>|%_\x00-\x1f]|^\.|^-')
 
@@ -46,9 +45,11 @@ class WordFolder:
             raise InputError(kind_of(path), expected="a folder of word folders")
         self.recordings: list[Recording] = []
         self.silence: list[Recording] = []
-        self.noise: list[Recording] = []
         for name in subfolders(self.path):
-            self._list(name).extend(_recordings(self.path / name))
+            if name == SILENCE:
+                self.silence = _recordings(self.path / name)
+            elif not name.startswith(("_", ".")):
+                self.recordings += _recordings(self.path / name)
         if not self.recordings:
             raise InputError(
                 f"{path} holds no recordings in word folders",
@@ -56,18 +57,6 @@ class WordFolder:
             )
         pairs = {(recording.speaker, recording.word) for recording in self.recordings if recording.speaker}
         self.speakers_known = len({speaker for speaker, _ in pairs}) < len(pairs)
-
-    @property
-    def words(self) -> list[str]:
-        """Words and phrases with recordings, sorted, without the special names."""
-        return sorted({recording.word for recording in self.recordings})
-
-    def _list(self, name: str) -> list[Recording]:
-        if name == SILENCE:
-            return self.silence
-        if name == NOISE:
-            return self.noise
-        return [] if name.startswith("_") else self.recordings
 
 
 def folder_word(name: str) -> str:

@@ -11,19 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, InputError, require_extra
 from wordprint.speech.audio import SAMPLE_RATE, resample, to_int16
-from wordprint.stages.contract import PARTS, open_stage
-from wordprint.stages.progress import Progress
+from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
 from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import WordDataset
 from wordprint.words.folders import KEEP_ALL, UNKNOWN_SPEAKER
-from wordprint.words.options import WordsConfig
+from wordprint.words.options import Form, WordsConfig
 from wordprint.words.rules import Rules
 from wordprint.words.stage import Loaded, build, whole
 from wordprint.words.store import arrow
@@ -41,31 +40,14 @@ class _Options:
     fingerprint: str
 
 
-@dataclass(frozen=True)
-class _Nothing:
-    """There are no options."""
-
-
-def to_datasets(dataset: WordDataset, *, split: str | None = None, context_s: float = 0.0) -> Any:
-    """A `datasets.Dataset` in memory with a row per segment: `audio` and the columns of the segments table.
-
-    Each recording is the segment with up to `context_s` of real audio on either side.
-    """
-    hf = _datasets()
-    features = _features()
-    return hf.Dataset(arrow().Table.from_batches(_batches(dataset, features, split, context_s), features.arrow_schema))
-
-
 def from_datasets(
     dataset: Any,
     output: str | Path,
-    config: WordsConfig = KEEP_ALL,
     *,
     words: str = "words",
     speaker: str = "speaker",
     audio: str = "audio",
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    **how: Unpack[HowToRun],
 ) -> Receipt:
     """Write a word dataset of a `datasets.Dataset` whose rows are recordings of one word or phrase each.
 
@@ -80,30 +62,33 @@ def from_datasets(
             )
     if isinstance(dataset.features[audio], hf.Audio):
         dataset = dataset.cast_column(audio, hf.Audio(decode=False))
-    rules = Rules.of(config)
-    options = _Options(config, (words, speaker, audio), str(dataset._fingerprint))
-    with open_stage("words", output, options, {}, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+
+    def work(stage: StageRun) -> Receipt:
         records = partial(_records, dataset.remove_columns(audio), words, speaker)
-        return build(stage, records, partial(_load, dataset.select_columns(audio), audio), rules, for_training=False)
+        load = partial(_load, dataset.select_columns(audio), audio)
+        return build(stage, records, load, Rules.of(KEEP_ALL), for_training=False)
+
+    options = _Options(KEEP_ALL, (words, speaker, audio), str(dataset._fingerprint))
+    return run_stage("words", work, output, options, {}, **how)
 
 
-def write_datasets(
-    dataset: WordDataset, output: str | Path, *, overwrite: bool = False, progress: Progress | None = None
-) -> Receipt:
-    """What `to_datasets` gives, in a folder that `datasets.load_from_disk` opens; only a few rows are in memory at a time."""
-    hf, features, inputs = _datasets(), _features(), {"dataset": dataset.path}
-    with open_stage("convert", output, _Nothing(), inputs, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+def write_datasets(dataset: WordDataset, output: str | Path, **how: Unpack[HowToRun]) -> Receipt:
+    """Write a folder that `datasets.load_from_disk` opens, with a row per segment: `audio`, and columns of the segments table.
+
+    Only a few rows are in memory at a time.
+    """
+    hf, features = _datasets(), _features()
+
+    def work(stage: StageRun) -> Receipt:
         stream = stage.output / PARTS / "stream.arrow"  # removed when the stage is finished
         stream.parent.mkdir(exist_ok=True)
         with arrow().ipc.new_stream(str(stream), features.arrow_schema) as writer:
-            for batch in _batches(dataset, features, None, 0.0):
+            for batch in _batches(dataset, features):
                 writer.write(batch)
         hf.Dataset.from_file(str(stream)).save_to_disk(str(stage.output))
         return stage.finish(total=len(dataset), kept=len(dataset), outputs=[])
+
+    return run_stage("convert", work, output, Form("datasets"), {"dataset": dataset.path}, **how)
 
 
 def is_datasets_folder(path: str | Path) -> bool:
@@ -123,15 +108,14 @@ def _features() -> Any:
     return hf.Features({"audio": hf.Audio(sampling_rate=SAMPLE_RATE, decode=False), **values})
 
 
-def _batches(dataset: WordDataset, features: Any, split: str | None, context_s: float) -> Iterator[Any]:
+def _batches(dataset: WordDataset, features: Any) -> Iterator[Any]:
     """Rows as record batches. Written here, because `datasets` itself wants torchcodec to store even encoded audio."""
-    context = round(context_s * SAMPLE_RATE)
-    indices = dataset.select(split)
-    for chosen in (indices[start : start + _ROWS_PER_BATCH] for start in range(0, len(indices), _ROWS_PER_BATCH)):
-        rows = dataset.segments.select(_COLUMNS).take(chosen).to_pylist()
-        for index, row in zip(chosen.tolist(), rows, strict=True):
-            samples = dataset.view(index, row["start_sample"] - context, row["end_sample"] + context)
-            row["audio"] = {"bytes": _flac(samples), "path": f"{row['utterance_id']}_{row['start_sample']}.flac"}
+    columns = dataset.segments.select(_COLUMNS)
+    for start in range(0, len(dataset), _ROWS_PER_BATCH):
+        rows = columns.slice(start, _ROWS_PER_BATCH).to_pylist()
+        for index, row in enumerate(rows, start):
+            name = f"{row['utterance_id']}_{row['start_sample']}.flac"
+            row["audio"] = {"bytes": _flac(dataset.segment_audio(index)), "path": name}
         yield arrow().RecordBatch.from_pylist(rows, schema=features.arrow_schema)
 
 

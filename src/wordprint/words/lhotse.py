@@ -8,21 +8,20 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Unpack
 
 from wordprint.align.rows import TEXTGRIDS
 from wordprint.errors import DatasetError, WordprintError, require_extra
 from wordprint.records import Interval, Utterance
 from wordprint.speech.audio import AudioInfo, probe_audio
-from wordprint.stages.contract import open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import ALIGNMENTS, atomic_path, resolve, to_line
-from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
+from wordprint.words.options import Form
 from wordprint.words.stage import aligned_records, read_alignment
 
 RECORDINGS, SUPERVISIONS, CUTS = "recordings.jsonl.gz", "supervisions.jsonl.gz", "cuts.jsonl.gz"
@@ -33,16 +32,7 @@ _OWN_FIELDS = frozenset({"gender", "recording_id", "word_alignment", "phone_alig
 """What Lhotse has a place for; the rest of `meta` is `custom`."""
 
 
-@dataclass(frozen=True)
-class _Options:
-    """Tells this conversion from others."""
-
-    to: str = "lhotse"
-
-
-def write_lhotse(
-    alignments: str | Path, output: str | Path, *, workers: int = 1, overwrite: bool = False, progress: Progress | None = None
-) -> Receipt:
+def write_lhotse(alignments: str | Path, output: str | Path, **how: Unpack[HowToRun]) -> Receipt:
     """Write the manifests of what `align` wrote; an utterance whose TextGrid or recording can't be read is dropped.
 
     A recording's id is that of its first utterance. Raises MissingExtraError without lhotse, DatasetError when nothing is left.
@@ -52,30 +42,29 @@ def write_lhotse(
     inputs = {"alignments": manifest}
     if (manifest.parent / TEXTGRIDS).is_dir():
         inputs["textgrids"] = manifest.parent / TEXTGRIDS
-    with open_stage("convert", output, _Options(), inputs, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
-        kept = 0
-        work = partial(describe, folder=manifest.parent)
-        items = aligned_records(manifest)
-        results = stage.map_shards("lhotse", items, work, shard_size=_SHARD_SIZE, workers=workers, unit="utterances")
-        recordings, supervisions, cuts = (_compressed(stage.output / name) for name in (RECORDINGS, SUPERVISIONS, CUTS))
-        with Table() as known, recordings as recording_lines, supervisions as supervision_lines, cuts as cut_lines:
-            for result in results:
-                if "dropped" in result:
-                    stage.drop(result["dropped"], result["reason"], result["detail"])
-                    continue
-                recording, supervision, cut = result["recording"], result["supervision"], result["cut"]
-                if known.add(result["audio"], recording["id"]):
-                    recording_lines.write(to_line(recording))
-                name = known.get(result["audio"])
-                supervision["recording_id"] = cut["recording"]["id"] = cut["supervisions"][0]["recording_id"] = name
-                supervision_lines.write(to_line(supervision))
-                cut_lines.write(to_line(cut))
-                kept += 1
-            if not kept:
-                raise DatasetError(f"nothing in {manifest} can be converted", remedy=f"the first, {stage.dropped.first}")
-        return stage.finish(total=kept + len(stage.dropped), kept=kept, outputs=[RECORDINGS, SUPERVISIONS, CUTS])
+    return run_stage("convert", partial(_write, manifest=manifest), output, Form("lhotse"), inputs, **how)
+
+
+def _write(stage: StageRun, manifest: Path) -> Receipt:
+    kept, work = 0, partial(describe, folder=manifest.parent)
+    results = stage.map_shards("lhotse", aligned_records(manifest), work, shard_size=_SHARD_SIZE, unit="utterances")
+    recordings, supervisions, cuts = (_compressed(stage.output / name) for name in (RECORDINGS, SUPERVISIONS, CUTS))
+    with Table() as known, recordings as recording_lines, supervisions as supervision_lines, cuts as cut_lines:
+        for result in results:
+            if "dropped" in result:
+                stage.drop(result["dropped"], result["reason"], result["detail"])
+                continue
+            recording, supervision, cut = result["recording"], result["supervision"], result["cut"]
+            if known.add(result["audio"], recording["id"]):
+                recording_lines.write(to_line(recording))
+            name = known.get(result["audio"])
+            supervision["recording_id"] = cut["recording"]["id"] = cut["supervisions"][0]["recording_id"] = name
+            supervision_lines.write(to_line(supervision))
+            cut_lines.write(to_line(cut))
+            kept += 1
+        if not kept:
+            raise DatasetError(f"nothing in {manifest} can be converted", remedy=f"the first, {stage.dropped.first}")
+    return stage.finish(total=kept + len(stage.dropped), kept=kept, outputs=[RECORDINGS, SUPERVISIONS, CUTS])
 
 
 def describe(records: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:

@@ -83,3 +83,10 @@ class InspectWordsConfig:
     """(words) Folder that 'align' wrote: shows all words of a sentence, also those that are not in the dataset, and phones."""
     context_s: float = option(0.8, at_least=0)
     """(words) Longest stretch of the sentence shown on either side of a word."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What `convert` writes: tells one conversion from another."""
+
+    to: str
