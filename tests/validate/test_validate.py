@@ -336,7 +336,7 @@ def test_a_manifest_without_utterances_is_an_error(tmp_path):
 
 
 def test_long_recordings_are_measured_block_by_block(lexicon, tmp_path, monkeypatch):
-    monkeypatch.setattr("wordprint.validate.measure.BLOCK_S", 0.3)
+    monkeypatch.setattr("wordprint.speech.recording.BLOCK_S", 0.3)
     source = manifest(tmp_path, ("a", "ann", "hello there", "en"), ("b", "bob", "world", "en"))
     report = report_of(validate(source, tmp_path / "blocks", ValidateConfig(lexicon=lexicon)).output)
     monkeypatch.undo()

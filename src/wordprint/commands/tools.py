@@ -99,7 +99,7 @@ def info(paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH...")],
 
     for path in paths:
         found = pipeline.info(path)
-        print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
+        print(json.dumps(found, indent=2) if as_json else as_text(found))
 
 
 def plan(

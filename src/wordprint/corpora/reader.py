@@ -18,12 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.speech.formats import AUDIO_SUFFIXES, rank
 
 UNTIL_END = math.inf
 """`end_s` of an utterance that lasts until its recording ends."""
-
-_PREFERRED = (".flac", ".wav")  # lossless first, where one recording is there in several formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class Folder:
     def recordings(self) -> dict[str, Path]:
         """Audio files by name without ending, sorted; FLAC and WAV win over other formats of the same name."""
         found: dict[str, Path] = {}
-        for name in sorted(self.files, key=lambda name: (_rank(name), name)):
+        for name in sorted(self.files, key=lambda name: (rank(os.path.splitext(name)[1]), name)):
             path = self.path / name
             if path.suffix.lower() in AUDIO_SUFFIXES:
                 found.setdefault(path.stem, path)
@@ -120,8 +118,3 @@ def missing_audio(item: str, where: Path) -> Problem:
 def missing_transcript(item: str, where: Path) -> Problem:
     """The problem of a recording without a transcript."""
     return Problem(item, "missing_transcript", f"recorded, but not in {where}")
-
-
-def _rank(name: str) -> int:
-    suffix = os.path.splitext(name)[1].lower()
-    return _PREFERRED.index(suffix) if suffix in _PREFERRED else len(_PREFERRED)

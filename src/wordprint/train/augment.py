@@ -18,7 +18,8 @@ from torch import Tensor
 
 from wordprint.config import TrainConfig
 from wordprint.errors import AudioError, InputError
-from wordprint.speech.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read_audio
+from wordprint.speech.audio import SAMPLE_RATE, read_audio
+from wordprint.speech.formats import AUDIO_SUFFIXES
 
 Floats = NDArray[np.float32]
 
@@ -238,14 +239,15 @@ def _read_folder(folder: Path | None, what: str) -> list[Floats]:
     if folder is None:
         return []
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    sounds = []
+    sounds, problems = [], []
     for path in paths:
         try:
             sounds.append(read_audio(path))
-        except AudioError:
-            continue
+        except AudioError as error:
+            problems.append(str(error))
     if not sounds:
-        raise InputError(f"{folder} holds no recordings", expected=f"a folder of {what}")
+        first = f" that can be read, the first: {problems[0]}" if problems else ""
+        raise InputError(f"{folder} holds no recordings{first}", expected=f"a folder of {what}")
     return sounds
 
 

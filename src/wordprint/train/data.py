@@ -15,7 +15,8 @@ from torch import Tensor
 
 from wordprint.config import TrainConfig
 from wordprint.errors import DatasetError
-from wordprint.speech.audio import INT16_SCALE, SAMPLE_RATE
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.speech.mix import INT16_SCALE
 from wordprint.train import augment
 from wordprint.train.phonetics import Spelling
 from wordprint.train.sampler import WordSampler

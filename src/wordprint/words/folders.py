@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from wordprint.config import WordsConfig
 from wordprint.errors import InputError
-from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.speech.formats import AUDIO_SUFFIXES
 
 SILENCE = "_silence_"
 NOISE = "_background_noise_"
