@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sound_files import RATE, encoded, mp3, patched, speech, without_length
 from wordprint.errors import AudioError
 from wordprint.speech.audio import probe_audio, read_audio, stream_audio, write_audio
+from wordprint.speech.formats import FOREIGN_SUFFIXES, READABLE_SUFFIXES
 from wordprint.speech.parts import find_parts
 from wordprint.speech.recording import Recording
 
@@ -301,3 +302,11 @@ def test_no_damage_ends_a_run(content, share, changes):
         assert np.isfinite(read_audio(io.BytesIO(bytes(damaged)))).all()
     except AudioError as error:
         assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_endings_cover_what_libsndfile_reads():
+    names = {"MP3": "mp3", "MPC2K": "snd", "RAW": "gsm", "WAVEX": "wav", "SVX": "svx", "NIST": "sph", "WVE": "wve"}
+    not_sound = {"MAT4", "MAT5"}
+    for container in set(soundfile.available_formats()) - not_sound:
+        assert f".{names.get(container, container).lower()}" in READABLE_SUFFIXES, container
+    assert not READABLE_SUFFIXES & FOREIGN_SUFFIXES

@@ -168,10 +168,15 @@ class Spotter:
             if middle < 0 or (self._total is not None and middle > self._total):
                 continue  # the middle of a keyword lies inside the stream
             window = self._history[-window_samples:]
-            power = float(window.var(dtype=np.float64))  # about the mean: an offset of the microphone is no sound
-            if power >= 10 ** (self.config.min_level_db / 10):
+            if self._power(window) >= 10 ** (self.config.min_level_db / 10):
                 similarities[members] = prototypes @ self.model.embed(window[None])[0]
         return similarities
+
+    def _power(self, window: NDArray[np.float32]) -> float:
+        """Mean square of a window that ends now, about the mean of what was heard of it: an offset is no sound."""
+        after = 0 if self._total is None else max(0, self._looked - self._total)
+        heard = window[max(0, len(window) - self._looked) : len(window) - after]
+        return float(heard.var(dtype=np.float64)) * len(heard) / len(window)
 
     def _detection(self, peak: Peak) -> Detection:
         """Onset and offset: the enrolled recordings' median duration around the middle of the best window."""
