@@ -10,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wordprint.cli import COMMANDS, main
+from wordprint.speech.audio import write_audio
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -48,6 +50,22 @@ def test_every_command_explains_itself(command, capsys):
         main([command, "--help"])
     assert stop.value.code == 0
     assert f"wordprint {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_output_in_any_encoding(tmp_path, encoding):
+    folder = tmp_path / "speech" / "žofie"
+    folder.mkdir(parents=True)
+    write_audio(folder / "слово.wav", np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32))
+    (folder / "слово.txt").write_text("слово и дело", encoding="utf-8")
+    (tmp_path / "žofie.json").write_text("{}")
+    for arguments in (["--help"], ["run", "--help"], ["prepare", tmp_path / "speech", "-o", tmp_path / "přípravek"],
+                      ["validate", tmp_path / "přípravek", "-o", tmp_path / "kontrola"], ["info", tmp_path / "přípravek"],
+                      ["enroll", "слово", folder / "слово.wav", "-o", tmp_path / "slova.json"], ["enroll", "→"],
+                      ["spot", tmp_path / "slova.json", folder / "слово.wav"], ["download"]):  # fmt: skip
+        result = wordprint(*arguments, env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding)
+        assert "Traceback" not in result.stderr, (arguments, result.stderr)
+        assert result.returncode == (2 if arguments == ["enroll", "→"] else 0), (arguments, result.stderr)
 
 
 def test_unknown_command_names_the_nearest(capsys):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from toy_model import WINDOW, word, write_model
@@ -53,6 +57,25 @@ def test_files_that_are_no_model(tmp_path, path):
         (tmp_path / "bad.onnx").write_bytes(content)
         with pytest.raises(ModelError, match=r"bad\.onnx is not a valid ONNX file"):
             Model(tmp_path / "bad.onnx")
+
+
+@pytest.mark.parametrize("change", [{"ir_version": 99}, {"opset": 99}])
+def test_a_file_of_a_later_onnx_asks_for_a_newer_runtime(tmp_path, path, change):
+    made = onnx.load(path)
+    made.ir_version = change.get("ir_version", made.ir_version)
+    made.opset_import[0].version = change.get("opset", made.opset_import[0].version)
+    onnx.save(made, tmp_path / "later.onnx")
+    with pytest.raises(ModelError, match=rf"later\.onnx needs a newer onnxruntime \(have {onnxruntime.__version__}\); install it"):
+        Model(tmp_path / "later.onnx")
+
+
+def test_a_pickled_model_needs_its_file_no_longer(tmp_path, path):
+    shutil.copy(path, tmp_path / "moved.onnx")
+    pickled = pickle.dumps(Model(tmp_path / "moved.onnx"))
+    (tmp_path / "moved.onnx").unlink()
+    again, waveforms = pickle.loads(pickled), word("red")[None, :WINDOW]
+    assert (again.digest, again.name) == (Model(path).digest, "bands")
+    assert np.array_equal(again.embed(waveforms), Model(path).embed(waveforms))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ EMBED_BATCH = 64
 
 _SPECS = "an ONNX file, a checkpoint folder, or package.module:Class of your own"
 _NEED = ("sample_rate", "window_samples", "any_length", "min_samples", "embedding_size", "threshold")
+_TOO_NEW = ("Unsupported model IR version", "under development and support for this is limited")
+"""What onnxruntime says of a format, and of operators, that came after it."""
 _MODEL_REMEDY = "export the checkpoint again with 'wordprint export'"
 
 
@@ -61,9 +63,13 @@ class Model:
     """
 
     def __init__(self, path: str | Path | None = None, *, threads: int = 1) -> None:
-        self.path = Path(path) if path is not None else bundled_model()
-        content = _read(self.path)
+        path = Path(path) if path is not None else bundled_model()
+        self._load(path, _read(path), threads)
+
+    def _load(self, path: Path, content: bytes, threads: int) -> None:
+        self.path = path
         self.digest = hashlib.sha256(content).hexdigest()
+        self._content, self._threads = content, threads
         self._session = _session(content, self.path, threads)
         self.metadata = _metadata(self._session, self.path)
         self.sample_rate: int = self.metadata["sample_rate"]
@@ -76,6 +82,13 @@ class Model:
         words = self.metadata.get("training_words")
         self.training_words = frozenset(words) if words is not None else None
         self._input = self._session.get_inputs()[0].name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled with the file's content, since a session can't be, and the file may not be where it is unpickled."""
+        return _restored, (self.path, self._content, self._threads)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self  # nothing in it changes
 
     def embed(self, waveforms: ArrayLike) -> NDArray[np.float32]:
         """Embeddings (B, D), L2-normalised, of waveforms (B, N), full scale ±1, at `sample_rate`.
@@ -95,6 +108,12 @@ class Model:
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0]
         return output
+
+
+def _restored(path: Path, content: bytes, threads: int) -> Model:
+    model = Model.__new__(Model)
+    model._load(path, content, threads)
+    return model
 
 
 def bundled_model() -> Path:
@@ -183,6 +202,11 @@ def _session(content: bytes, path: Path, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented) as error:
+        if any(sign in str(error) for sign in _TOO_NEW):
+            raise ModelError(
+                f"{path} needs a newer onnxruntime (have {onnxruntime.__version__})",
+                remedy="install it with: pip install --upgrade onnxruntime",
+            ) from error
         raise ModelError(f"{path} is not a valid ONNX file", expected="a model that 'wordprint export' wrote") from error
 
 

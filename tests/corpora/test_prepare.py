@@ -79,6 +79,18 @@ def test_ids_of_dropped_items_are_those_they_would_have_had(tmp_path: Path) -> N
     }
 
 
+@pytest.mark.parametrize("ending", ["m4a", "webm", "wma"])
+def test_a_format_that_is_not_read_is_named_with_what_to_do(tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "phone"
+    write(folder / f"a.{ending}", b"\0\0\0\x20ftypM4A " if ending == "m4a" else b"\0" * 20)
+    write(folder / "a.txt", "hello")
+    with pytest.raises(InputError, match=rf"a\.{ending} is .*, which libsndfile can't read; convert it: ffmpeg -i \S+a\.{ending}"):
+        prepare([str(folder)], tmp_path / "out")
+    record(folder / "a.wav")  # wins over the same recording in a format that isn't read
+    prepare([str(folder)], tmp_path / "out", overwrite=True)
+    assert [Path(u.audio).name for u in read_utterances(tmp_path / "out")] == ["a.wav"]
+
+
 @pytest.mark.parametrize("kind", ["librispeech", "folder", "metadata"])
 def test_a_folder_that_cannot_be_read_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     corpus = librispeech(tmp_path / "libri")

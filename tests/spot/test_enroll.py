@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 
 from toy_model import RATE, padded, word
 from wordprint.errors import EnrollmentError, InputError
 from wordprint.model import Model
-from wordprint.speech.audio import write_audio
+from wordprint.speech.audio import resample, to_int16, write_audio
 from wordprint.spot.enroll import Enrollment, centred, enroll
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.stream import Spotter
 from wordprint.spot.trim import Speech, find_speech
 
 
@@ -50,6 +52,19 @@ def test_noise_does_not_hide_the_word():
     samples = padded(word("red", 0.5), before_s=1.0, after_s=1.0) + random.normal(0, 0.03, 40_000).astype(np.float32)
     speech = find_speech(samples)
     assert (speech.start_sample + speech.end_sample) / 2 / RATE == pytest.approx(1.25, abs=0.05)
+
+
+@pytest.mark.parametrize("offset", [0.1, -0.5, np.linspace(-0.2, 0.3, 40_000, dtype=np.float32)])
+def test_an_offset_of_the_microphone_neither_shortens_the_word_nor_is_sound(offset, model):
+    samples = padded(word("red", 0.5, seed=1), before_s=1.0, after_s=1.0, seed=1)
+    for found, expected in zip(*(_edges(find_speech(x)) for x in (samples + offset, samples)), strict=True):
+        assert found == pytest.approx(expected, abs=0.02)
+    with pytest.raises(EnrollmentError, match="recording 1 is silent"):
+        enroll(model, "red", [np.zeros(16_000, np.float32) + np.mean(offset, dtype=np.float32)])
+
+
+def _edges(speech: Speech) -> tuple[float, float]:
+    return speech.start_sample / RATE, speech.end_sample / RATE
 
 
 def test_centred_pads_and_cuts():
@@ -107,6 +122,34 @@ def test_recordings_may_be_files_of_any_rate(model, tmp_path):
         write_audio(tmp_path / f"{seed}.wav", (0.2 * np.sin(2500 * time_s)).astype(np.float32), 8000)
     keyword = enroll(model, "tone", sorted(tmp_path.glob("*.wav"))).keywords[0]
     assert [shot.recording for shot in keyword.shots] == [str(tmp_path / "0.wav"), str(tmp_path / "1.wav")]
+
+
+def test_recordings_may_be_arrays_of_any_rate_as_a_sound_card_gives_them(model):
+    (expected,) = enroll(model, "red", shots("red")).keywords
+    forms = [to_int16(samples)[:, None] for samples in shots("red")]
+    (found,) = enroll(model, "red", forms).keywords
+    assert np.allclose(found.prototype, expected.prototype, atol=1e-3)
+    doubled = [resample(samples, RATE, 44_100)[:, None] for samples in shots("red")]
+    (found,) = enroll(model, "red", doubled, sample_rate=44_100).keywords
+    assert np.dot(found.prototype, expected.prototype) > 0.995
+    assert found.duration_s == pytest.approx(expected.duration_s, abs=0.03)
+    with pytest.raises(InputError, match="sample_rate = 0"):
+        enroll(model, "red", doubled, sample_rate=0)
+
+
+def test_recordings_in_codecs_that_cannot_be_sought_are_enrolled_and_heard(model, tmp_path):
+    for number, samples in enumerate(shots("red")):
+        soundfile.write(tmp_path / f"{number}.wav", resample(samples, RATE, 8_000), 8_000, subtype="GSM610")
+    made = enroll(model, "red", [tmp_path / f"{number}.wav" for number in range(3)])
+    assert len(made.keywords[0].shots) == 3
+    assert [found.keyword for found in Spotter(model, made).spot(tmp_path / "0.wav")] == ["red"]
+
+
+def test_an_enrollment_is_shown_in_a_line(model):
+    made = enroll(model, "red", shots("red"))
+    assert repr(made) == f"<Enrollment of 'red' (3) with model 'bands' ({model.digest[:12]})>"
+    assert repr(Enrollment("bands", model.digest)).startswith("<Enrollment of no keyword with")
+    assert len(repr(made.keywords[0])) < 1000
 
 
 def test_bad_recordings_are_left_out_by_name(model, tmp_path):
@@ -168,7 +211,7 @@ def test_no_usable_recording_is_an_error_that_says_why(model, tmp_path, recordin
 
 @pytest.mark.parametrize("samples", [np.zeros((2, 100), np.float32), np.zeros(100, np.int32)])
 def test_arrays_of_another_form_are_refused(model, samples):
-    with pytest.raises(InputError, match="float samples at 16 kHz"):
+    with pytest.raises(InputError, match=r"expected \(N,\) or \(N, 1\), float \(full scale ±1\) or int16"):
         enroll(model, "red", [samples])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -157,6 +159,30 @@ def test_a_bad_chunk_is_refused_and_leaves_the_stream_as_it_was(model, enrollmen
     with pytest.raises(error, match=message):
         spotter.process(chunk)
     assert before + run(spotter, [STREAM[25_000:]]) == expected
+
+
+@pytest.mark.parametrize("form", [lambda piece: piece[:, None], lambda piece: to_int16(piece)[:, None]])
+def test_chunks_as_a_sound_card_gives_them(model, enrollment, form):
+    found = run(Spotter(model, enrollment), [form(piece) for piece in np.array_split(STREAM, 20)])
+    assert [d.keyword for d in found] == [d.keyword for d in run(Spotter(model, enrollment), [STREAM])]
+    assert list(Spotter(model, enrollment).spot(form(STREAM))) == found
+
+
+@pytest.mark.parametrize("offset", [0.05, -0.3])
+def test_an_offset_of_the_microphone_is_not_looked_at(model, enrollment, monkeypatch, offset):
+    monkeypatch.setattr(model, "embed", None)
+    assert run(Spotter(model, enrollment), [np.full(3 * RATE, offset, np.float32)]) == []
+
+
+@pytest.mark.parametrize("copies", [copy.copy, copy.deepcopy, lambda spotter: pickle.loads(pickle.dumps(spotter))])
+def test_a_copy_goes_on_from_where_the_spotter_was(model, enrollment, copies):
+    expected = run(Spotter(model, enrollment), [STREAM])
+    spotter = Spotter(model, enrollment)
+    before = spotter.process(STREAM[:30_000])
+    other = copies(spotter)
+    assert before + run(other, [STREAM[30_000:]]) == expected
+    assert before + run(spotter, [STREAM[30_000:]]) == expected  # what the copy heard is not its business
+    assert other.model.digest == model.digest
 
 
 def test_bad_audio(model, enrollment, tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from sound_files import patched
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl, read_utterances, write_jsonl
@@ -35,6 +36,7 @@ FAULTY = {
     "cut-ogg": ("truncated_audio", "drop"),
     "ends-after-end": ("truncated_audio", "drop"),
     "nan": ("non_finite_audio", "drop"),
+    "16-bit-floats": ("not_full_scale", "drop"),
     "silence": ("silent_audio", "drop"),
     "constant": ("silent_audio", "drop"),
     "square": ("clipped_audio", "warning"),
@@ -50,7 +52,8 @@ FAULTY = {
     "other-text": ("duplicate_audio", "warning"),
 }
 """Utterance -> the one reason planted in it, and its severity. Every id stands for the fault it has."""
-GOOD = ["plain", "three-channels", "8khz", "48khz", "mp3", "opus", "segment-1", "segment-2"]
+GOOD = ["plain", "three-channels", "8khz", "48khz", "mp3", "opus", "gsm", "opposite-phase", "killed-recorder"]
+GOOD += ["segment-1", "segment-2"]
 
 
 def noise(seconds: float = SECONDS, rate: int = 16_000, channels: int = 1, level: float = 0.05, seed: int = 0) -> np.ndarray:
@@ -84,6 +87,10 @@ def corpus(tmp_path_factory) -> Path:
     add("48khz", noise(rate=48_000, seed=4), 48_000, "wav", subtype="PCM_24")
     add("mp3", noise(seed=5), suffix="mp3")
     add("opus", noise(rate=48_000, seed=6), 48_000, "opus", format="OGG", subtype="OPUS")
+    add("gsm", noise(rate=8000, seed=23), 8000, "wav", subtype="GSM610")
+    add("opposite-phase", noise(seed=24) * np.float32([[1, -1]]), suffix="wav")
+    killed = add("killed-recorder", noise(seed=25), suffix="wav")
+    killed.write_bytes(patched(killed.read_bytes(), b"data", 4, "<I", 0))
     long = add("segment-1", noise(6.0, seed=7), start_s=0.5, end_s=2.5)
     utterances.append(replace(utterances[-1], utterance_id="segment-2", start_s=3.9, end_s=6.03))
     add("random-bytes").write_bytes(np.random.default_rng(8).bytes(20_000))
@@ -98,6 +105,7 @@ def corpus(tmp_path_factory) -> Path:
     bad = noise(seed=13)
     bad[100] = np.nan
     add("nan", bad, suffix="wav", subtype="FLOAT")
+    add("16-bit-floats", 32_768 * noise(seed=26), suffix="wav", subtype="FLOAT")
     add("silence", np.zeros((32_000, 1), np.float32))
     add("constant", np.full((32_000, 1), 0.3, np.float32))
     add("square", np.sign(noise(seed=14)))
@@ -170,20 +178,20 @@ def test_every_problem_says_where_what_and_what_to_do(checked):
 def test_report_json_has_the_hand_counted_numbers(checked):
     report = report_of(checked.output)
     assert report["schema"] == "wordprint.validate/1"
-    assert report["counts"] == {"in": 31, "kept": 12, "dropped": dict(report["counts"]["dropped"])}
-    assert report["channels"] == {"1": 22, "3": 1}  # of those that could be decoded
-    assert report["sample_rates"] == {"8000": 1, "16000": 20, "48000": 2}
+    assert report["counts"] == {"in": 35, "kept": 15, "dropped": dict(report["counts"]["dropped"])}
+    assert report["channels"] == {"1": 24, "2": 1, "3": 1}  # of those that could be decoded
+    assert report["sample_rates"] == {"8000": 2, "16000": 22, "48000": 2}
     assert report["unknown_characters"] == {"0": 1, "1": 1}
-    assert report["hours"]["kept"] == pytest.approx((11 * 2.0 + 2.1) / 3600, abs=1e-4)
-    # eight good ones and the clipped one say 'say the words again'; then 'a', 'room is uber there', 'quite another sentence'
-    assert report["words"] == {"types": 12, "tokens": 9 * 4 + 1 + 4 + 3, "few_speakers": 8, "oov_types": 7, "oov_tokens": 9 + 6}
-    assert report["oov"][0] == {"word": "again", "language": "en", "count": 9, "speakers": 3}
+    assert report["hours"]["kept"] == pytest.approx((14 * 2.0 + 2.1) / 3600, abs=1e-4)
+    # eleven good ones and the clipped one say 'say the words again'; then 'a', 'room is uber there', 'quite another sentence'
+    assert report["words"] == {"types": 12, "tokens": 12 * 4 + 1 + 4 + 3, "few_speakers": 8, "oov_types": 7, "oov_tokens": 12 + 6}
+    assert report["oov"][0] == {"word": "again", "language": "en", "count": 12, "speakers": 3}
     assert {row["word"] for row in report["oov"]} == {"again", "a", "room", "uber", "quite", "another", "sentence"}
-    assert sum(row["utterances"] for row in report["speakers"]) == 31
-    assert sum(row["kept"] for row in report["speakers"]) == 12
-    assert sum(row["words"] for row in report["speakers"]) == 44
-    assert sum(report["durations_s"]["histogram"]["counts"]) == 31
-    assert sum(report["levels_db"]["histogram"]["counts"]) == 23
+    assert sum(row["utterances"] for row in report["speakers"]) == 35
+    assert sum(row["kept"] for row in report["speakers"]) == 15
+    assert sum(row["words"] for row in report["speakers"]) == 56
+    assert sum(report["durations_s"]["histogram"]["counts"]) == 35
+    assert sum(report["levels_db"]["histogram"]["counts"]) == 26
     assert report["levels_db"]["max"] == pytest.approx(0.0, abs=0.01)  # the square wave
     assert report["levels_db"]["median"] == pytest.approx(20 * np.log10(0.05), abs=0.2)
 
@@ -191,7 +199,7 @@ def test_report_json_has_the_hand_counted_numbers(checked):
 def test_words_jsonl_lists_every_word_once(checked):
     rows = {row["word"]: row for row in read_jsonl(checked.output / "words.jsonl")}
     assert len(rows) == 12
-    assert rows["say"] == {"word": "say", "language": "en", "count": 9, "speakers": 3, "in_lexicon": True}
+    assert rows["say"] == {"word": "say", "language": "en", "count": 12, "speakers": 3, "in_lexicon": True}
     assert rows["uber"]["in_lexicon"] is False
 
 
@@ -388,7 +396,7 @@ def test_a_manifest_without_utterances_is_an_error(tmp_path):
 
 
 def test_long_recordings_are_measured_block_by_block(lexicon, tmp_path, monkeypatch):
-    monkeypatch.setattr("wordprint.validate.measure.BLOCK_S", 0.3)
+    monkeypatch.setattr("wordprint.speech.recording.BLOCK_S", 0.3)
     source = manifest(tmp_path, ("a", "ann", "hello there", "en"), ("b", "bob", "world", "en"))
     report = report_of(validate(source, tmp_path / "blocks", ValidateConfig(lexicon=lexicon)).output)
     monkeypatch.undo()
@@ -411,7 +419,7 @@ def test_the_summary_is_said_in_a_few_aligned_lines(corpus, lexicon, tmp_path):
 
     validate(corpus, tmp_path / "out", ValidateConfig(lexicon=lexicon), progress=Listener())
     assert said[0].startswith("kept ")
-    assert "12 of 31 utterances" in said[0]
+    assert "15 of 35 utterances" in said[0]
     rows = [line for line in said if line.startswith(("drop", "warning", "note"))]
     assert len(rows) >= 15
     assert len({re.match(r"\w+ +[\d,]+  (?=\w)", line).end() for line in rows}) == 1

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import soundfile
 
 from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.speech.audio import to_int16, write_audio
@@ -59,8 +60,10 @@ def test_recordings_that_cannot_be_read_are_dropped(tmp_path):
         for speaker in ("ann", "bob"):
             write_audio(tmp_path / "in" / word / f"{speaker}_0.wav", rng.normal(0, 0.1, 4000).astype(np.float32))
     (tmp_path / "in" / "no" / "eve_0.flac").write_text("not audio")
+    (tmp_path / "in" / "no" / "eve_1.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    soundfile.write(tmp_path / "in" / "no" / "eve_2.wav", rng.normal(0, 0.1, 4000), 8000, subtype="GSM610")
     receipt = from_folders(tmp_path / "in", tmp_path / "out")
-    assert (receipt.counts["in"], receipt.counts["kept"], receipt.counts["dropped"]) == (5, 4, {"unreadable_audio": 1})
+    assert (receipt.counts["in"], receipt.counts["kept"], receipt.counts["dropped"]) == (7, 5, {"unreadable_audio": 2})
 
 
 def test_folders_without_speakers_become_one_unknown_speaker(tmp_path):

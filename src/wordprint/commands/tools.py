@@ -72,7 +72,7 @@ def info(paths: tuple[Path, ...], as_json: bool) -> None:
         raise ConfigError("no path was given", expected="wordprint info PATH...: any file or folder that wordprint wrote")
     for path in paths:
         found = pipeline.info(path)
-        print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
+        print(json.dumps(found, indent=2) if as_json else as_text(found))
 
 
 def plan(

@@ -19,7 +19,7 @@ from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, missing_transcript, not_utf8
 from wordprint.errors import ConfigError, InputError
 from wordprint.records import Utterance
-from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.speech.formats import AUDIO_SUFFIXES
 from wordprint.stages.disk_table import Table
 from wordprint.stages.hashing import digest64
 from wordprint.stages.textfile import read_lines

@@ -14,7 +14,7 @@ from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, composed, folders, missing_audio, missing_transcript, read_lines
 from wordprint.errors import InputError
 from wordprint.records import Utterance
-from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.speech.formats import AUDIO_SUFFIXES
 from wordprint.stages.disk_table import Table
 
 LAYOUT = "metadata.csv with lines id|transcript"

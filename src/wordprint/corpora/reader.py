@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.speech.formats import AUDIO_SUFFIXES, rank
 from wordprint.stages import textfile
 from wordprint.stages.walk import walk
 
@@ -27,7 +27,6 @@ UNTIL_END = math.inf
 """`end_s` of an utterance that lasts until its recording ends."""
 
 _LONGEST_ITEM = 100
-_PREFERRED = (".flac", ".wav")  # lossless first, where one recording is there in several formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Folder:
 
     def recordings(self) -> dict[str, Path]:
         """Audio files by name without ending, composed and sorted; FLAC and WAV win over other formats of the same name."""
-        names = sorted(self.files, key=lambda name: (_rank(name), name))
+        names = sorted(self.files, key=lambda name: (rank(os.path.splitext(name)[1]), name))
         return by_stem(path for path in map(self.path.joinpath, names) if path.suffix.lower() in AUDIO_SUFFIXES)
 
 
@@ -137,8 +136,3 @@ def missing_audio(item: str, where: Path) -> Problem:
 def missing_transcript(item: str, where: Path) -> Problem:
     """The problem of a recording without a transcript."""
     return Problem(item, "missing_transcript", f"recorded, but not in {where}")
-
-
-def _rank(name: str) -> int:
-    suffix = os.path.splitext(name)[1].lower()
-    return _PREFERRED.index(suffix) if suffix in _PREFERRED else len(_PREFERRED)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wordprint.errors import InputError, require_extra
-from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.speech.formats import AUDIO_SUFFIXES
 from wordprint.stages.manifest import read_jsonl
 from wordprint.stages.receipt import PARTIAL, RECEIPT, read_receipt
 from wordprint.stages.units import readable_duration

@@ -19,7 +19,8 @@ import numpy as np
 from wordprint.errors import AudioError, DatasetError, InputError
 from wordprint.evaluate.stream_build import VOICES, Item, Samples, speech_bounds
 from wordprint.records import Utterance
-from wordprint.speech.audio import AUDIO_SUFFIXES, SAMPLE_RATE, probe_audio
+from wordprint.speech.audio import SAMPLE_RATE, probe_audio
+from wordprint.speech.formats import AUDIO_SUFFIXES
 from wordprint.speech.text import plain_words
 from wordprint.stages.manifest import ALIGNMENTS, UTTERANCES, read_jsonl, read_utterances, resolve
 from wordprint.words.folders import WordFolder

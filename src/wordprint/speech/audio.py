@@ -10,16 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import AudioError, kind_of
+from wordprint.errors import AudioError
+from wordprint.speech.failures import Source, reading
+from wordprint.speech.mix import INT16_SCALE
+from wordprint.speech.recording import Recording
 
 SAMPLE_RATE = 16_000
 """Hz; everything after `read_audio` is at this rate."""
-
-AUDIO_SUFFIXES = frozenset({".flac", ".wav", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".au", ".caf", ".w64"})
-"""Lower-case endings that count as recordings when a folder is scanned."""
-
-INT16_SCALE = 32_768.0
-"""Full scale of 16-bit audio; int16 / INT16_SCALE is in [-1, 1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,71 +28,52 @@ class AudioInfo:
     duration_s: float
 
 
-def probe_audio(path: str | Path) -> AudioInfo:
+def probe_audio(source: Source) -> AudioInfo:
     """Read only the header of a recording; raises AudioError where there is none that can be read."""
-    import soundfile
-
-    _require_file(path)
-    try:
-        header = soundfile.info(str(path))
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        raise _unreadable(path, error) from error
-    if header.frames <= 0:
-        raise AudioError(f"{path} holds no audio (0 samples)", reason="empty_audio")
-    return AudioInfo(header.samplerate, header.channels, header.frames / header.samplerate)
+    with Recording(source) as recording:
+        if recording.frames <= 0:
+            raise _empty(recording.name)
+        return AudioInfo(recording.sample_rate, recording.channels, recording.frames / recording.sample_rate)
 
 
-def read_audio(path: str | Path, start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.float32]:
-    """Samples of `[start_s, end_s)` as float32 mono (N,) at SAMPLE_RATE, full scale ±1; channels are averaged.
+def read_audio(source: Source, start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.float32]:
+    """Samples of `[start_s, end_s)` as float32 mono (N,) at SAMPLE_RATE, full scale ±1.
 
-    Raises AudioError, with `reason` set, for a missing or unreadable file, one that ends before `start_s`, no
-    samples, or samples that are not finite numbers.
+    Channels are averaged; where they cancel (opposite phase), one is taken. Raises AudioError, with `reason` set, for a
+    missing or unreadable file, one that ends before `start_s`, no samples, or samples that are not finite numbers or not
+    at full scale ±1.
     """
-    import soundfile
-
-    _require_file(path)
-    try:
-        with soundfile.SoundFile(str(path)) as recording:
-            rate = recording.samplerate
-            if start_s > 0:
-                recording.seek(min(round(start_s * rate), recording.frames))
-            count = -1 if end_s is None else max(0, round(end_s * rate) - round(start_s * rate))
-            samples = recording.read(count, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        raise _unreadable(path, error) from error
-    if samples.shape[0] == 0:
-        raise AudioError(f"{path} holds no audio between {start_s:g} s and {end_s or 'its end'}", reason="empty_audio")
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    if not np.isfinite(mono).all():
-        raise _non_finite(path)
-    return resample(mono, rate, SAMPLE_RATE)
+    with Recording(source) as recording:
+        rate = recording.sample_rate
+        last = None if end_s is None else round(end_s * rate)
+        blocks = [mono for _, mono in recording.blocks(round(max(0.0, start_s) * rate), last)]
+        if not blocks:
+            if recording.frames <= 0:
+                raise _empty(recording.name)
+            between = f"between {start_s:g} s and {'its end' if end_s is None else f'{end_s:g} s'}"
+            raise AudioError(f"{recording.name} holds no audio {between}", reason="empty_audio")
+    with reading(source):
+        return resample(blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate, SAMPLE_RATE)
 
 
-def stream_audio(path: str | Path, block_s: float = 1.0) -> Iterator[NDArray[np.float32]]:
+def stream_audio(source: Source, block_s: float = 1.0) -> Iterator[NDArray[np.float32]]:
     """The samples that `read_audio` gives, block by block, so that memory does not grow with the recording.
 
     Resampled blocks agree with `read_audio` to rounding. Raises AudioError as `read_audio` does, where the fault lies.
     """
-    import soundfile
     import soxr
 
-    _require_file(path)
-    try:
-        with soundfile.SoundFile(str(path)) as recording:
-            rate, total = recording.samplerate, 0
-            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32") if rate != SAMPLE_RATE else None
-            while len(block := recording.read(max(1, round(block_s * rate)), dtype="float32", always_2d=True)):
-                total += len(block)
-                mono = np.ascontiguousarray(block[:, 0]) if block.shape[1] == 1 else block.mean(axis=1)
-                if not np.isfinite(mono).all():
-                    raise _non_finite(path)
-                yield mono if resampler is None else resampler.resample_chunk(mono)
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        raise _unreadable(path, error) from error
-    if total == 0:
-        raise AudioError(f"{path} holds no audio (0 samples)", reason="empty_audio")
-    if resampler is not None:
-        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    with Recording(source) as recording:
+        rate, total = recording.sample_rate, 0
+        resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32") if rate != SAMPLE_RATE else None
+        for _, mono in recording.blocks(block_s=block_s):
+            total += len(mono)
+            mono = np.ascontiguousarray(mono)
+            yield mono if resampler is None else resampler.resample_chunk(mono)
+        if total == 0:
+            raise _empty(recording.name)
+        if resampler is not None:
+            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def resample(samples: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
@@ -130,24 +108,5 @@ def write_audio(path: str | Path, samples: NDArray[np.float32] | NDArray[np.int1
     Path(path).write_bytes(encoded.getbuffer())
 
 
-def _require_file(path: str | Path) -> None:
-    try:
-        if not Path(path).is_file():
-            raise AudioError(kind_of(path), expected="an audio file", reason="missing_audio")
-        with open(path, "rb"):  # libsndfile says "System error" for whatever keeps it from opening a file
-            pass
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _non_finite(path: str | Path) -> AudioError:
-    return AudioError(f"{path} holds samples that are not finite numbers (NaN or infinity)", reason="non_finite_audio")
-
-
-def _unreadable(path: str | Path, error: Exception) -> AudioError:
-    if isinstance(error, OSError):
-        return AudioError(f"{path} can't be read: {error.strerror or error}", remedy="check the file and its permissions")
-    detail = str(error).split(": ", 1)[-1].rstrip(".")
-    if detail.startswith("File does not exist"):  # what libsndfile says of a file in which it finds no MP3 frame
-        detail = "no known format"
-    return AudioError(f"{path} can't be read as audio ({detail})", expected="FLAC, WAV, MP3, Ogg or another format of libsndfile")
+def _empty(name: str) -> AudioError:
+    return AudioError(f"{name} holds no audio (0 samples)", reason="empty_audio")

@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, EnrollmentError, InputError, kind_of
 from wordprint.model import Model
-from wordprint.speech.audio import SAMPLE_RATE, read_audio
+from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample
+from wordprint.speech.mix import as_samples
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.trim import Speech, find_speech
 from wordprint.stages.manifest import to_line, write_text
@@ -42,8 +43,8 @@ SHORT_S = 0.2
 UNLIKE = 0.3
 """A shot less similar than this to the mean of the others is most likely another word, or cut off."""
 
-Recording = str | Path | NDArray[np.float32]
-"""A file in any format, or (N,) float samples at 16 kHz."""
+Recording = str | Path | NDArray[np.float32] | NDArray[np.int16]
+"""A file in any format, or samples (N,) or (N, 1), float at full scale ±1 or int16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Shot:
     start_s: float
     end_s: float
     level_db: float
-    embedding: tuple[float, ...]
+    embedding: tuple[float, ...] = field(repr=False)
     agreement: float | None = None
     warnings: tuple[str, ...] = ()
 
@@ -67,7 +68,7 @@ class Keyword:
     threshold: float
     window_samples: int
     duration_s: float
-    prototype: tuple[float, ...]
+    prototype: tuple[float, ...] = field(repr=False)
     shots: tuple[Shot, ...]
     rejected: tuple[str, ...] = ()
     """Recordings that were not used, each with the reason."""
@@ -85,13 +86,17 @@ class Keyword:
         return lines
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Enrollment:
     """Keywords enrolled with one model, in the order of their first enrollment."""
 
     model: str
     model_digest: str
     keywords: tuple[Keyword, ...] = ()
+
+    def __repr__(self) -> str:
+        known = ", ".join(f"{word.keyword!r} ({len(word.shots)})" for word in self.keywords) or "no keyword"
+        return f"<Enrollment of {known} with model {self.model!r} ({self.model_digest[:12]})>"
 
     def add(self, keyword: Keyword) -> Enrollment:
         """With `keyword` added, or replacing the one of the same name."""
@@ -150,12 +155,14 @@ def enroll(
     config: SpotConfig = SpotConfig(),
     *,
     enrollment: Enrollment | None = None,
+    sample_rate: int = SAMPLE_RATE,
 ) -> Enrollment:
     """Enroll `keyword` from `recordings` and return all keywords enrolled so far.
 
     Adds to `enrollment`, else to the file `output` where it exists, and writes the file `output` when it is given.
-    `config.threshold` is kept with the keyword; without it, the threshold calibrated for the model. A recording that
-    can't be used is left out and named in `Keyword.rejected`; EnrollmentError when none can be used.
+    `sample_rate` (Hz) is that of recordings given as arrays. `config.threshold` is kept with the keyword; without it, the
+    threshold calibrated for the model. A recording that can't be used is left out and named in `Keyword.rejected`;
+    EnrollmentError when none can be used.
     """
     engine = model if isinstance(model, Model) else Model(model)
     if enrollment is not None:
@@ -165,14 +172,17 @@ def enroll(
         enrollment.check(engine, str(output), "write to another file with -o, or delete it")
     else:
         enrollment = Enrollment(engine.name, engine.digest)
-    made = make_keyword(engine, keyword, recordings, engine.threshold if config.threshold is None else config.threshold)
+    threshold = engine.threshold if config.threshold is None else config.threshold
+    made = make_keyword(engine, keyword, recordings, threshold, sample_rate)
     enrollment = enrollment.add(made)
     if output is not None:
         enrollment.save(output)
     return enrollment
 
 
-def make_keyword(model: Model, keyword: str, recordings: Sequence[Recording], threshold: float) -> Keyword:
+def make_keyword(
+    model: Model, keyword: str, recordings: Sequence[Recording], threshold: float, sample_rate: int = SAMPLE_RATE
+) -> Keyword:
     """The prototype of one keyword and the quality of each shot."""
     name = " ".join(keyword.split())
     if not name:
@@ -187,7 +197,9 @@ def make_keyword(model: Model, keyword: str, recordings: Sequence[Recording], th
         raise InputError(f"threshold {threshold}", expected="a cosine similarity from -1 to 1")
     if isinstance(recordings, (str, Path)):
         recordings = [recordings]
-    loaded, rejected = _load(recordings)
+    if sample_rate < 1:
+        raise InputError(f"sample_rate = {sample_rate}", expected="the rate in Hz of recordings given as arrays")
+    loaded, rejected = _load(recordings, sample_rate)
     if not loaded:
         reasons = "; ".join(rejected) or "no recordings were given"
         raise EnrollmentError(
@@ -221,13 +233,13 @@ def centred(samples: NDArray[np.float32], speech: Speech, window_samples: int) -
     return window
 
 
-def _load(recordings: Sequence[Recording]) -> tuple[list[tuple[str, NDArray[np.float32], Speech]], list[str]]:
+def _load(recordings: Sequence[Recording], sample_rate: int) -> tuple[list[tuple[str, NDArray[np.float32], Speech]], list[str]]:
     """(label, samples, speech) of the usable recordings, and a line for each of the others."""
     loaded, rejected = [], []
     for number, recording in enumerate(recordings, start=1):
         label = str(recording) if isinstance(recording, (str, Path)) else f"recording {number}"
         try:
-            samples = read_audio(recording) if isinstance(recording, (str, Path)) else _checked(recording, label)
+            samples = read_audio(recording) if isinstance(recording, (str, Path)) else _heard(recording, label, sample_rate)
         except AudioError as error:
             rejected.append(str(error))
             continue
@@ -241,15 +253,11 @@ def _load(recordings: Sequence[Recording]) -> tuple[list[tuple[str, NDArray[np.f
     return loaded, rejected
 
 
-def _checked(samples: NDArray[Any], label: str) -> NDArray[np.float32]:
-    array = np.asarray(samples)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
-        raise InputError(f"{label} has shape {array.shape}, type {array.dtype}", expected="(N,) float samples at 16 kHz")
-    if array.size == 0:
+def _heard(recording: NDArray[Any], label: str, sample_rate: int) -> NDArray[np.float32]:
+    samples = as_samples(recording, label)
+    if samples.size == 0:
         raise AudioError(f"{label} holds no audio (0 samples)", reason="empty_audio")
-    if not np.isfinite(array).all():
-        raise AudioError(f"{label} holds samples that are not finite numbers", reason="non_finite_audio")
-    return array.astype(np.float32)
+    return resample(samples, sample_rate, SAMPLE_RATE)
 
 
 def _window_samples(speeches: Sequence[Speech], model: Model) -> int:

@@ -11,22 +11,20 @@ into whole hops, so their size can't change a detection: not its time, and not o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
+from wordprint.errors import AudioError, ConfigError, EnrollmentError
 from wordprint.model import Model
 from wordprint.records import Detection
-from wordprint.speech.audio import SAMPLE_RATE, stream_audio, to_float32
+from wordprint.speech.audio import SAMPLE_RATE, stream_audio
+from wordprint.speech.mix import as_samples
 from wordprint.spot.decide import Decider, Peak
 from wordprint.spot.enroll import Enrollment, Recording, enroll
 from wordprint.spot.options import SpotConfig
-
-_LOUDEST = 8.0
-"""Samples beyond this are not audio at full scale ±1, but most likely 16-bit values given as floats."""
 
 _LIMITS = {"hop_s": (0.001, 3.0), "hold_s": (0.0, 60.0), "refractory_s": (0.0, 60.0), "min_level_db": (-200.0, 0.0)}
 """Least and greatest value of each option; NaN is never between them."""
@@ -67,14 +65,18 @@ class Spotter:
         """Seconds from the middle of a keyword to its detection, for the longest window in use; up to one hop more."""
         return self._history.size / 2 / SAMPLE_RATE + self.config.hold_s
 
-    def enroll(self, keyword: str, recordings: Sequence[Recording]) -> list[str]:
-        """Add or replace a keyword and start the stream anew; returns what there is to say about the recordings."""
-        self._set_enrollment(enroll(self.model, keyword, recordings, config=self.config, enrollment=self._enrollment))
+    def enroll(self, keyword: str, recordings: Sequence[Recording], *, sample_rate: int = SAMPLE_RATE) -> list[str]:
+        """Add or replace a keyword and start the stream anew; returns what there is to say about the recordings.
+
+        `sample_rate` (Hz) is that of recordings given as arrays.
+        """
+        made = enroll(self.model, keyword, recordings, None, self.config, enrollment=self._enrollment, sample_rate=sample_rate)
+        self._set_enrollment(made)
         name = " ".join(keyword.split())
         return next(found.warnings for found in self._enrollment.keywords if found.keyword == name)
 
     def process(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> list[Detection]:
-        """Detections that the next samples (N,) of the stream bring, N ≥ 0: float at full scale ±1, or int16.
+        """Detections that the next samples of the stream bring, (N,) or (N, 1), N ≥ 0: float at full scale ±1, or int16.
 
         Raises InputError for another shape or type and AudioError for samples that are not audio; the stream is then
         as it was before the call.
@@ -87,7 +89,7 @@ class Spotter:
 
         A similarity is -inf where there was nothing to look at. Decides nothing; a stream is given to one of the two.
         """
-        samples = _checked_chunk(chunk)
+        samples = as_samples(chunk, "the chunk")
         self._require_keywords()
         used = 0
         while used < len(samples):
@@ -119,9 +121,9 @@ class Spotter:
         self._decider.reset()
 
     def spot(self, audio: str | Path | NDArray[np.float32]) -> Iterator[Detection]:
-        """Detections in a recording of any format and length, or in (N,) samples, as they are found; memory is constant.
+        """Detections in a recording of any format and length, or in samples as for `process`, as they are found.
 
-        The recording is a stream of its own: what was given to `process` before is forgotten.
+        Memory is constant. The recording is a stream of its own: what was given to `process` before is forgotten.
         """
         self.reset()
         blocks = stream_audio(audio) if isinstance(audio, (str, Path)) else iter([audio])
@@ -130,6 +132,10 @@ class Spotter:
         if self._looked + self._filled == 0:
             raise AudioError("the audio holds 0 samples", reason="empty_audio")
         yield from self.flush()
+
+    def __copy__(self) -> Spotter:
+        """A stream of its own: the two hear the same so far, and then each what it is given. The model is shared."""
+        return deepcopy(self)
 
     def _set_enrollment(self, enrollment: Enrollment) -> None:
         self._enrollment = enrollment
@@ -168,10 +174,15 @@ class Spotter:
             if middle < 0 or (self._total is not None and middle > self._total):
                 continue  # the middle of a keyword lies inside the stream
             window = self._history[-window_samples:]
-            power = float(np.mean(np.square(window, dtype=np.float64)))
-            if power >= 10 ** (self.config.min_level_db / 10):
+            if self._power(window) >= 10 ** (self.config.min_level_db / 10):
                 similarities[members] = prototypes @ self.model.embed(window[None])[0]
         return similarities
+
+    def _power(self, window: NDArray[np.float32]) -> float:
+        """Mean square of a window that ends now, about the mean of what was heard of it: an offset is no sound."""
+        after = 0 if self._total is None else max(0, self._looked - self._total)
+        heard = window[max(0, len(window) - self._looked) : len(window) - after]
+        return float(heard.var(dtype=np.float64)) * len(heard) / len(window)
 
     def _detection(self, peak: Peak) -> Detection:
         """Onset and offset: the enrolled recordings' median duration around the middle of the best window."""
@@ -199,25 +210,6 @@ def spot(
 ) -> Iterator[Detection]:
     """Detections of the enrolled keywords in a recording, as they are found."""
     yield from Spotter(model, enrollment, config).spot(audio)
-
-
-def _checked_chunk(chunk: NDArray[Any]) -> NDArray[np.float32]:
-    array = np.asarray(chunk)
-    if array.ndim != 1 or not (array.dtype == np.int16 or np.issubdtype(array.dtype, np.floating)):
-        raise InputError(
-            f"a chunk of shape {array.shape}, type {array.dtype}", expected="(N,) float (full scale ±1) or int16, mono at 16 kHz"
-        )
-    if array.dtype == np.int16:
-        return to_float32(array)
-    if not np.isfinite(array).all():
-        raise AudioError("the chunk holds samples that are not finite numbers (NaN or infinity)", reason="non_finite_audio")
-    if array.size and np.abs(array).max() > _LOUDEST:
-        raise AudioError(
-            f"the chunk holds samples up to {np.abs(array).max():.0f}",
-            expected="full scale ±1",
-            remedy="give 16-bit audio as int16",
-        )
-    return array.astype(np.float32, copy=False)
 
 
 def _checked_config(config: SpotConfig) -> SpotConfig:

@@ -55,11 +55,19 @@ def find_speech(samples: NDArray[np.float32]) -> Speech:
 
 
 def _levels_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
-    padded = np.pad(samples.astype(np.float64), (0, max(0, _FRAME - len(samples))))
-    energy = np.concatenate([[0.0], np.cumsum(np.square(padded))])
+    """(T,) level of each 25 ms about their own mean: an offset of the microphone is no sound."""
+    centred = samples - samples.mean(dtype=np.float64)  # first, so that squares stay small
+    padded = np.pad(centred, (0, max(0, _FRAME - len(samples))))
     starts = np.arange(0, len(padded) - _FRAME + 1, _HOP)
-    power: NDArray[np.float64] = np.maximum(energy[starts + _FRAME] - energy[starts], 0) / _FRAME
+    mean, square = (_frame_means(values, starts) for values in (padded, np.square(padded)))
+    power: NDArray[np.float64] = np.maximum(square - np.square(mean), 0)
     return 10 * np.log10(power + _SMALLEST)
+
+
+def _frame_means(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    means: NDArray[np.float64] = (sums[starts + _FRAME] - sums[starts]) / _FRAME
+    return means
 
 
 def _regions(active: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wordprint.errors import AudioError, InputError
-from wordprint.speech.audio import AUDIO_SUFFIXES, SAMPLE_RATE, read_audio
+from wordprint.speech.audio import SAMPLE_RATE, read_audio
+from wordprint.speech.formats import AUDIO_SUFFIXES
 from wordprint.stages.walk import walk
 from wordprint.train.options import TrainConfig
 
@@ -240,14 +241,15 @@ def _read_folder(folder: Path | None, what: str) -> list[Floats]:
         return []
     paths = sorted(Path(place, name) for place, names in walk(folder, hidden=True) for name in names)
     paths = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
-    sounds = []
+    sounds, problems = [], []
     for path in paths:
         try:
             sounds.append(read_audio(path))
-        except AudioError:
-            continue
+        except AudioError as error:
+            problems.append(str(error))
     if not sounds:
-        raise InputError(f"{folder} holds no recordings", expected=f"a folder of {what}")
+        first = f" that can be read, the first: {problems[0]}" if problems else ""
+        raise InputError(f"{folder} holds no recordings{first}", expected=f"a folder of {what}")
     return sounds
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wordprint.errors import DatasetError
-from wordprint.speech.audio import INT16_SCALE, SAMPLE_RATE
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.speech.mix import INT16_SCALE
 from wordprint.train import augment
 from wordprint.train.options import TrainConfig
 from wordprint.train.phonetics import Spelling

@@ -134,7 +134,7 @@ class TrainConfig:
 
 
 def _require_audio(name: str, folder: Path) -> None:
-    from wordprint.speech.audio import AUDIO_SUFFIXES
+    from wordprint.speech.formats import AUDIO_SUFFIXES
 
     if not any(path.suffix.lower() in AUDIO_SUFFIXES for path in folder.rglob("*")):
         raise ConfigError(f"{name} is {folder}, which holds no recordings", expected="a folder of recordings")

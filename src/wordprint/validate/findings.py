@@ -33,6 +33,7 @@ REASONS: dict[str, Reason] = {
     "empty_audio": Reason("drop", "No samples", "replace the file, or remove the utterance", True),
     "truncated_audio": Reason("drop", "Recording ends early", "copy or download the file again"),
     "non_finite_audio": Reason("drop", "NaN or infinite samples", "export the file again as 16-bit audio", True),
+    "not_full_scale": Reason("drop", "Not at full scale ±1", "export the file again as 16-bit audio", True),
     "silent_audio": Reason("drop", "Silent", "check the microphone and the channel; lower silence_db if it is speech"),
     "clipped_audio": Reason("warning", "Clipped", "record or export again with less gain"),
     "too_short": Reason("drop", "Too short", "remove it, or lower min_duration_s"),
@@ -143,9 +144,7 @@ def _examine(utterance: Utterance, config: ValidateConfig) -> dict[str, Any]:
             heard = measure(utterance.audio, utterance.start_s, utterance.end_s)
             duration_s = heard.duration_s
         except AudioError as error:
-            found.append((error.reason, error.seen))
-        except OSError as error:
-            found.append((AudioError.reason, error.strerror or str(error)))
+            found.append((error.reason, error.seen.removeprefix(f"{utterance.audio} ")))
     found += _duration(duration_s, config) if not found else []
     whole = heard is not None and not heard.shortfall and not found
     found += _signal(heard, config) if heard else []

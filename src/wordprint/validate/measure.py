@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError
-from wordprint.speech.audio import INT16_SCALE, to_int16
-
-BLOCK_S = 60.0
-"""Seconds decoded at once: most utterances in one read, an hour-long one without an hour in memory."""
+from wordprint.speech.audio import to_int16
+from wordprint.speech.mix import INT16_SCALE
+from wordprint.speech.recording import Recording
 
 SHORTFALL_S = 0.1
 """An utterance may end this much after its recording: manifests and Kaldi segments round."""
@@ -51,66 +48,32 @@ class Measurement:
 
 
 def measure(audio: str | Path, start_s: float, end_s: float) -> Measurement:
-    """Decode `[start_s, end_s)` of a recording.
-
-    Raises AudioError with reason `missing_audio`, `unreadable_audio`, `empty_audio`, `truncated_audio` (decoding fails
-    before the end) or `non_finite_audio`; OSError for a file that may not be read.
-    """
-    import soundfile
-
-    if not Path(audio).is_file():
-        raise AudioError("the file does not exist", reason="missing_audio")
-    try:
-        recording = soundfile.SoundFile(os.fspath(audio))
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise AudioError(_plain(error)) from error
-    with recording:
-        rate, frames = recording.samplerate, recording.frames
+    """Decode `[start_s, end_s)` of a recording; raises AudioError as `Recording` does, and `empty_audio` for no samples."""
+    with Recording(audio) as recording:
+        rate, frames = recording.sample_rate, recording.frames
         first, last = round(start_s * rate), round(end_s * rate)
-        if frames == 0 or first >= frames:
-            raise AudioError(f"0 samples (the recording has {frames / rate:.2f} s)", reason="empty_audio")
+        if first >= frames:
+            raise AudioError(f"{audio} holds 0 samples from {start_s:g} s on (it has {frames / rate:.2f} s)", reason="empty_audio")
         meter = _Meter()
-        try:
-            if first:
-                recording.seek(first)
-            _decode(recording, last - first, meter)
-        except (soundfile.SoundFileError, RuntimeError) as error:
-            detail = f"decoding fails before the end of its {frames / rate:.2f} s ({_plain(error)})"
-            raise AudioError(detail, reason="truncated_audio") from error
+        for samples, mono in recording.blocks(first, last):
+            meter.add(samples, mono)
         if not meter.count:
-            raise AudioError("0 samples could be decoded", reason="empty_audio")
+            raise AudioError(f"{audio} holds 0 samples that can be decoded", reason="empty_audio")
         whole = last >= frames - 1
         shortfall = _shortfall((last - first) / rate, meter.count / rate) or (_cut_container(recording) if whole else "")
         return meter.result(rate, recording.channels, shortfall)
 
 
-def _decode(recording: Any, count: int, meter: _Meter) -> None:
-    """Feed `count` frames, or as many as there are, to the meter block by block."""
-    block = round(BLOCK_S * recording.samplerate)
-    while count > 0:
-        wanted = min(block, count)
-        samples = recording.read(wanted, dtype="float32", always_2d=True)
-        if len(samples):
-            meter.add(samples)
-        if len(samples) < wanted:
-            return
-        count -= wanted
-
-
 class _Meter:
-    """Running sums over blocks of (N, channels) samples."""
+    """Running sums over blocks of (N, channels) samples and their mix."""
 
     def __init__(self) -> None:
         self.count = self.clipped = 0
         self.total = self.squares = 0.0
         self.digest = hashlib.blake2b(digest_size=16)
 
-    def add(self, samples: NDArray[np.float32]) -> None:
-        mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    def add(self, samples: NDArray[np.float32], mono: NDArray[np.float32]) -> None:
         total, squares = float(mono.sum(dtype=np.float64)), float(np.square(mono).sum(dtype=np.float64))
-        if not math.isfinite(squares):
-            bad = int(np.count_nonzero(~np.isfinite(mono)))
-            raise AudioError(f"{bad} of {len(mono)} samples are not finite numbers (NaN or infinity)", reason="non_finite_audio")
         self.count += len(mono)
         self.total += total
         self.squares += squares
@@ -139,16 +102,16 @@ def _shortfall(promised_s: float, there_s: float) -> str:
     return f"{promised_s:.2f} s were promised, {there_s:.2f} s are there"
 
 
-def _cut_container(recording: Any) -> str:
+def _cut_container(recording: Recording) -> str:
     """What the container says about its own end: libsndfile quietly shortens WAV, AIFF and AU files, and Ogg has no length."""
-    promise = _PROMISE.search(recording.extra_info)
+    promise = _PROMISE.search(recording.header_log)
     if promise:
         promised, there = int(promise[1]), int(promise[2])
         if there < promised < _STREAMED:
-            missing_s = (promised - there) / there * recording.frames / recording.samplerate if there else 0.0
+            missing_s = (promised - there) / there * recording.frames / recording.sample_rate if there else 0.0
             if missing_s > SHORTFALL_S or not there:
                 return f"the header promises {promised} bytes of audio, {there} are there"
-    if recording.format == "OGG" and _last_page_is_cut(Path(recording.name)):
+    if recording.form[0] == "OGG" and _last_page_is_cut(Path(recording.name)):
         return "the last Ogg page is cut"
     return ""
 
@@ -162,7 +125,3 @@ def _last_page_is_cut(path: Path) -> bool:
     if len(page) < 27 or len(page) < 27 + page[26]:
         return True
     return len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
-
-
-def _plain(error: Exception) -> str:
-    return str(error).split(": ", 1)[-1].strip().rstrip(".") or "not a known audio format"

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from wordprint.errors import InputError, kind_of
-from wordprint.speech.audio import AUDIO_SUFFIXES
+from wordprint.speech.formats import AUDIO_SUFFIXES
 from wordprint.stages.walk import subfolders
 from wordprint.words.options import WordsConfig
 

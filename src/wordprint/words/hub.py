@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, InputError, require_extra
-from wordprint.speech.audio import SAMPLE_RATE, resample, to_int16
+from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample, to_int16
+from wordprint.speech.mix import mix, require_scale
 from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
 from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import WordDataset
@@ -143,24 +144,24 @@ def _records(dataset: Any, words: str, speaker: str) -> Iterator[dict[str, Any]]
 
 
 def _load(dataset: Any, column: str, record: dict[str, Any]) -> Loaded:
-    import soundfile
-
     value = dataset[record["number"]][column]
+    name = f"row {record['number']}"
     if value.get("array") is not None:
-        samples, rate = np.asarray(value["array"], np.float32), int(value["sampling_rate"])
+        samples = np.asarray(value["array"], np.float32)
+        if samples.size == 0:
+            raise AudioError(f"{name} holds no audio", reason="empty_audio")
+        require_scale(samples, name)
+        rate = int(value["sampling_rate"])
+        heard = resample(samples if samples.ndim == 1 else mix(samples, rate), rate, SAMPLE_RATE)
+    elif value.get("bytes"):
+        file = io.BytesIO(value["bytes"])
+        file.name = name
+        heard = read_audio(file)
+    elif value.get("path"):
+        heard = read_audio(value["path"])
     else:
-        source = io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"]
-        try:
-            samples, rate = soundfile.read(source, dtype="float32")
-        except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-            raise AudioError(f"row {record['number']} can't be read as audio ({error})") from error
-    if samples.size == 0:
-        raise AudioError(f"row {record['number']} holds no audio", reason="empty_audio")
-    if not np.isfinite(samples).all():
-        raise AudioError(f"row {record['number']} holds samples that are not finite numbers", reason="non_finite_audio")
-    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-    resampled = to_int16(resample(mono, rate, SAMPLE_RATE))
-    return resampled, whole(record, len(resampled))
+        raise AudioError(f"{name} holds no audio", reason="empty_audio")
+    return to_int16(heard), whole(record, len(heard))
 
 
 def _datasets() -> Any:

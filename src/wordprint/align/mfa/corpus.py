@@ -16,6 +16,7 @@ from pathlib import Path
 from wordprint.errors import AudioError
 from wordprint.records import Utterance
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, write_audio
+from wordprint.speech.recording import Recording
 from wordprint.stages.manifest import write_text
 
 _LONGEST_NAME = 60
@@ -76,14 +77,9 @@ def _write_wav(path: Path, utterance: Utterance) -> float:
 
 def _whole_wav(utterance: Utterance) -> float | None:
     """Length of a recording that is 16 kHz mono 16-bit WAV and holds this utterance alone; None for any other."""
-    import soundfile
-
     if utterance.start_s > 0 or not utterance.audio.lower().endswith(".wav"):
         return None
-    try:
-        header = soundfile.info(utterance.audio)
-    except (soundfile.SoundFileError, RuntimeError, OSError):
-        return None  # reading it will say what is wrong
-    form = (header.format, header.subtype, header.samplerate, header.channels)
-    whole = 0 < header.frames <= round(utterance.end_s * SAMPLE_RATE) + 1
-    return header.frames / SAMPLE_RATE if form == ("WAV", "PCM_16", SAMPLE_RATE, 1) and whole else None
+    with Recording(utterance.audio) as recording:
+        form = (*recording.form, recording.sample_rate, recording.channels)
+        whole = recording.is_plain and 0 < recording.frames <= round(utterance.end_s * SAMPLE_RATE) + 1
+        return recording.frames / SAMPLE_RATE if form == ("WAV", "PCM_16", SAMPLE_RATE, 1) and whole else None
