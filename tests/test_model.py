@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from toy_model import WINDOW, word, write_model
@@ -53,6 +55,23 @@ def test_files_that_are_no_model(tmp_path, path):
         (tmp_path / "bad.onnx").write_bytes(content)
         with pytest.raises(ModelError, match=r"bad\.onnx is not a valid ONNX file"):
             Model(tmp_path / "bad.onnx")
+
+
+@pytest.mark.parametrize("change", ["ir_version", "opset", "operation"])
+def test_a_model_that_onnxruntime_is_too_old_for(tmp_path, path, change):
+    """Bug report: a model of a newer opset "is not a valid ONNX file"."""
+    model = onnx.load(str(path))
+    if change == "ir_version":
+        model.ir_version = 99
+    elif change == "opset":
+        model.opset_import[0].version = 99
+    else:
+        model.graph.node[0].op_type = "Brandnew"
+    onnx.save(model, str(tmp_path / "new.onnx"))
+    with pytest.raises(
+        ModelError, match=rf"can't be run by onnxruntime {onnxruntime.__version__} \(.*(99|Brandnew).*install a newer"
+    ):
+        Model(tmp_path / "new.onnx")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -27,6 +28,8 @@ MODEL_SCHEMA = "wordprint.model/1"
 METADATA_KEY = "wordprint"
 """Key of the ONNX metadata under which the JSON description lies."""
 
+_NEWER = re.compile(r"Opset \d+ is under development|Unsupported model IR version.*|No Op registered.*")
+"""What onnxruntime says of a whole file that it is too old for."""
 BEST_WEIGHTS = "best.safetensors"
 """The weights in a checkpoint folder that validation found best."""
 
@@ -182,6 +185,12 @@ def _session(content: bytes, path: Path, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented) as error:
+        if newer := _NEWER.search(str(error)):
+            raise ModelError(
+                f"{path} can't be run by onnxruntime {onnxruntime.__version__} ({newer[0]})",
+                expected="a model of operations that it knows",
+                remedy="install a newer one: pip install --upgrade onnxruntime",
+            ) from error
         raise ModelError(f"{path} is not a valid ONNX file", expected="a model that 'wordprint export' wrote") from error
 
 
