@@ -59,14 +59,21 @@ def test_files_that_are_no_model(tmp_path, path):
             Model(tmp_path / "bad.onnx")
 
 
-@pytest.mark.parametrize("change", [{"ir_version": 99}, {"opset": 99}])
-def test_a_file_of_a_later_onnx_asks_for_a_newer_runtime(tmp_path, path, change):
-    made = onnx.load(path)
-    made.ir_version = change.get("ir_version", made.ir_version)
-    made.opset_import[0].version = change.get("opset", made.opset_import[0].version)
-    onnx.save(made, tmp_path / "later.onnx")
-    with pytest.raises(ModelError, match=rf"later\.onnx needs a newer onnxruntime \(have {onnxruntime.__version__}\); install it"):
-        Model(tmp_path / "later.onnx")
+@pytest.mark.parametrize("change", ["ir_version", "opset", "operation"])
+def test_a_model_that_onnxruntime_is_too_old_for(tmp_path, path, change):
+    """Bug report: a model of a newer opset "is not a valid ONNX file"."""
+    model = onnx.load(str(path))
+    if change == "ir_version":
+        model.ir_version = 99
+    elif change == "opset":
+        model.opset_import[0].version = 99
+    else:
+        model.graph.node[0].op_type = "Brandnew"
+    onnx.save(model, str(tmp_path / "new.onnx"))
+    with pytest.raises(
+        ModelError, match=rf"needs a newer onnxruntime \(have {onnxruntime.__version__}: .*(99|Brandnew).*; install it"
+    ):
+        Model(tmp_path / "new.onnx")
 
 
 def test_a_pickled_model_needs_its_file_no_longer(tmp_path, path):

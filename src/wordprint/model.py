@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -28,6 +29,8 @@ MODEL_SCHEMA = "wordprint.model/1"
 METADATA_KEY = "wordprint"
 """Key of the ONNX metadata under which the JSON description lies."""
 
+_NEWER = re.compile(r"Opset \d+ is under development|Unsupported model IR version.*|No Op registered.*")
+"""What onnxruntime says of a whole file that it is too old for."""
 BEST_WEIGHTS = "best.safetensors"
 """The weights in a checkpoint folder that validation found best."""
 
@@ -36,8 +39,6 @@ EMBED_BATCH = 64
 
 _SPECS = "an ONNX file, a checkpoint folder, or package.module:Class of your own"
 _NEED = ("sample_rate", "window_samples", "any_length", "min_samples", "embedding_size", "threshold")
-_TOO_NEW = ("Unsupported model IR version", "under development and support for this is limited")
-"""What onnxruntime says of a format, and of operators, that came after it."""
 _MODEL_REMEDY = "export the checkpoint again with 'wordprint export'"
 
 
@@ -202,9 +203,9 @@ def _session(content: bytes, path: Path, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented) as error:
-        if any(sign in str(error) for sign in _TOO_NEW):
+        if newer := _NEWER.search(str(error)):
             raise ModelError(
-                f"{path} needs a newer onnxruntime (have {onnxruntime.__version__})",
+                f"{path} needs a newer onnxruntime (have {onnxruntime.__version__}: {newer[0]})",
                 remedy="install it with: pip install --upgrade onnxruntime",
             ) from error
         raise ModelError(f"{path} is not a valid ONNX file", expected="a model that 'wordprint export' wrote") from error
