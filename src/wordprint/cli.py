@@ -66,6 +66,8 @@ def _run(name: str, arguments: list[str]) -> int:
             return _fail(str(DiskFullError(f"no space left on the disk ({error.filename or 'unknown file'})")), 2)
         if isinstance(error, PermissionError) and error.filename:
             return _fail(f"{error.filename} can't be opened: {error.strerror}; check its permissions", 2)
+        if error.filename and error.strerror:
+            return _fail(f"{error.filename}: {error.strerror}", 2)
         raise
     return 0
 

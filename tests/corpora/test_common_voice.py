@@ -127,7 +127,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no release of Common Voice"):
         list(common_voice.prepare(tmp_path / "en" / "clips", CONFIG))
     with pytest.raises(ConfigError, match="common_voice_max_per_speaker is 0"):
-        list(common_voice.prepare(tmp_path, PrepareConfig(common_voice_max_per_speaker=0)))
+        prepare([str(tmp_path / "en")], tmp_path / "out", PrepareConfig(common_voice_max_per_speaker=0))
 
 
 def test_only_the_lists_asked_for_of_every_language_below(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import json
 import os
 import signal
@@ -14,17 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from wordprint.errors import InputError, OutputConflictError
-from wordprint.stages.contract import open_stage
+from wordprint.errors import ConfigError, InputError, OutputConflictError
+from wordprint.stages.contract import StageRun, open_stage, run_stage
 from wordprint.stages.manifest import resolve, write_jsonl
+from wordprint.stages.options import option
 from wordprint.stages.receipt import Receipt, read_receipt
 from wordprint.stages.shards import write_shard
 
 
 @dataclasses.dataclass(frozen=True)
 class SquareConfig:
-    power: int = 2
+    power: int = option(2, at_least=1)
     seed: int = 0
+    times: int = option(1, may_grow=True)
 
 
 def _power(shard: list[int], power: int, log: Path | None = None, delay_s: float = 0.0) -> list[dict[str, int]]:
@@ -38,17 +41,17 @@ def _power(shard: list[int], power: int, log: Path | None = None, delay_s: float
 def square(
     output: Path, config: SquareConfig = SquareConfig(), *, inputs=None, workers=1, overwrite=False, log=None, delay_s=0.0
 ) -> Receipt:
-    with open_stage("square", output, config, inputs or {}, overwrite=overwrite) as stage:
-        if stage.receipt:
-            return stage.receipt
-        work = partial(_power, power=config.power, log=log, delay_s=delay_s)
-        results = list(stage.map_shards("square", range(100), work, shard_size=8, workers=workers))
+    def work(stage: StageRun) -> Receipt:
+        power = partial(_power, power=config.power, log=log, delay_s=delay_s)
+        results = list(stage.map_shards("square", range(100), power, shard_size=8))
         kept = {result["x"] for result in results}
         for x in range(100):
             if x not in kept:
                 stage.drop(str(x), "ends_in_seven")
         write_jsonl(output / "squares.jsonl", results)
         return stage.finish(total=100, kept=len(results), outputs=["squares.jsonl"])
+
+    return run_stage("square", work, output, config, inputs or {}, workers=workers, overwrite=overwrite)
 
 
 def test_receipt_counts_by_reason_and_names_the_dropped(tmp_path):
@@ -60,6 +63,30 @@ def test_receipt_counts_by_reason_and_names_the_dropped(tmp_path):
     assert record["packages"]["wordprint"]
     assert not (tmp_path / "out/.parts").exists()
     assert not (tmp_path / "out/stage.partial.json").exists()
+
+
+def test_the_receipt_names_the_packages_that_were_imported(tmp_path):
+    square(tmp_path / "out")
+    packages = json.loads((tmp_path / "out/stage.json").read_text())["packages"]
+    assert {"wordprint", "pytest"} <= set(packages)
+    assert all(importlib.metadata.version(name) == version for name, version in packages.items())
+    assert ("pytorch-metric-learning" in packages) == ("pytorch_metric_learning" in sys.modules)
+
+
+def test_an_option_out_of_range_is_told_before_anything_is_written(tmp_path):
+    with pytest.raises(ConfigError, match="power is 0; expected at least 1"):
+        square(tmp_path / "out", SquareConfig(power=0))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_option_that_may_grow_lets_a_finished_stage_go_on(tmp_path):
+    square(tmp_path / "out")
+    assert square(tmp_path / "out", SquareConfig(times=3)).fresh
+    assert not square(tmp_path / "out", SquareConfig(times=3)).fresh
+    with pytest.raises(OutputConflictError, match="times was 3, now 2"):
+        square(tmp_path / "out", SquareConfig(times=2))
+    with pytest.raises(OutputConflictError, match="power was 2, now 3"):
+        square(tmp_path / "out", SquareConfig(power=3, times=4))
 
 
 def test_a_second_run_does_nothing_and_says_so(tmp_path):

@@ -147,7 +147,7 @@ def test_what_is_refused(trained, tone_words, tmp_path):
         inspect_triplets(tmp_path / "none", tone_words, page)
     with pytest.raises(InputError, match="was written by 'words'"):
         inspect_triplets(tone_words, tone_words, page)
-    with pytest.raises(ConfigError, match="batches 0"):
+    with pytest.raises(ConfigError, match="batches is 0"):
         inspect_triplets(trained, tone_words, page, InspectTripletsConfig(batches=0))
     (tmp_path / "best.safetensors").touch()
     (tmp_path / "stage.json").write_text("{}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wordprint.align.lookup import TextGrids
 from wordprint.align.options import AlignConfig
-from wordprint.errors import AlignmentError, ConfigError, InputError
+from wordprint.errors import AlignmentError, InputError
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.text import noise_marks, normalise, unknown_characters
 from wordprint.speech.textgrid import UNKNOWN_WORD, read_textgrid
@@ -27,8 +27,8 @@ class TextGridAligner:
     reads_audio = False
 
     def __init__(self, config: AlignConfig) -> None:
-        if config.textgrids is None:
-            raise ConfigError("aligner 'textgrid' has no folder", remedy="name the folder of TextGrids with --textgrids FOLDER")
+        if config.textgrids is None:  # AlignConfig.check has said so
+            raise ValueError("no folder of TextGrids")
         self._phones = config.phones
         self._textgrids = TextGrids(config.textgrids)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem, missing_transcript, not_utf8
-from wordprint.errors import ConfigError, InputError
+from wordprint.errors import InputError
 from wordprint.records import Utterance
 from wordprint.speech.formats import AUDIO_SUFFIXES
 from wordprint.stages.disk_table import Table
@@ -50,8 +50,6 @@ def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
     Raises InputError for a folder without a release, a list that is missing and a list without the columns it needs.
     """
     limit = config.common_voice_max_per_speaker
-    if limit is not None and limit < 1:
-        raise ConfigError(f"common_voice_max_per_speaker is {limit}", expected="1 or more")
     lists = [_list(folder, name) for folder in _languages(path) for name in config.common_voice_lists]
     if not lists:
         raise InputError(f"{path} holds no release of Common Voice", LAYOUT, "unpack the release and name its folder")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations, product, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem
@@ -21,12 +21,10 @@ from wordprint.corpora.source import SYNTHETIC, Source, find_kind, load_reader, 
 from wordprint.errors import AudioError, ConfigError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import AudioInfo, probe_audio
-from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import StageRun, open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.disk_table import Table
 from wordprint.stages.hashing import digest64
 from wordprint.stages.manifest import UTTERANCES, atomic_write, to_line
-from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
 
 SHARD_SIZE = 512
@@ -42,11 +40,8 @@ _ID_LIMIT = 120  # characters; with a suffix, a name that every file system take
 def prepare(
     sources: Sequence[str],
     output: str | Path,
-    config: PrepareConfig | None = None,
-    *,
-    workers: int | Cluster = 1,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    config: PrepareConfig = PrepareConfig(),
+    **how: Unpack[HowToRun],
 ) -> Receipt:
     """Write `utterances.jsonl` for the corpora named by `sources` (see `parse_source`).
 
@@ -54,23 +49,22 @@ def prepare(
     sides in the split. `meta` holds `corpus`, `source_id` (the corpus's own id) and what the reader knows. Raises InputError
     for a corpus that is missing or of which nothing can be used.
     """
-    config, output = config or PrepareConfig(), Path(output)
+    output = Path(output)
     corpora = _resolve_sources(sources, output)
     settings = _Settings(**vars(config), sources=tuple(map(str, corpora)))
     inputs = {corpus.name: corpus.path for corpus in corpora if corpus.path}
-    with open_stage("prepare", output, settings, inputs, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+
+    def work(stage: StageRun) -> Receipt:
         outputs = [UTTERANCES]
         for index, corpus in enumerate(corpora):
             if corpus.kind == SYNTHETIC:
                 from wordprint.corpora.synthetic import write_corpus
 
-                outputs += write_corpus(stage, config, workers)
+                outputs += write_corpus(stage, config)
                 corpora[index] = replace(corpus, path=output / SYNTHETIC)
         tallies = {corpus.name: _Tally() for corpus in corpora}
         with Table() as seen, atomic_write(output / UTTERANCES) as manifest:
-            for utterance in _utterances(stage, corpora, config, workers, tallies):
+            for utterance in _utterances(stage, corpora, config, tallies):
                 if seen.add(utterance.utterance_id):
                     manifest.write(to_line(utterance.to_json()))
                     tallies[utterance.meta["corpus"]].add(utterance)
@@ -81,6 +75,8 @@ def prepare(
         details = {"corpora": {corpus.name: tallies[corpus.name].to_json(corpus) for corpus in corpora}}
         kept = sum(tally.utterances for tally in tallies.values())
         return stage.finish(total=kept + len(stage.dropped), kept=kept, outputs=outputs, details=details)
+
+    return run_stage("prepare", work, output, settings, inputs, **how)
 
 
 @dataclass(frozen=True)
@@ -144,12 +140,10 @@ def _resolve_sources(sources: Sequence[str], output: Path) -> list[Source]:
 
 
 def _utterances(
-    stage: StageRun, corpora: Sequence[Source], config: PrepareConfig, workers: int | Cluster, tallies: dict[str, _Tally]
+    stage: StageRun, corpora: Sequence[Source], config: PrepareConfig, tallies: dict[str, _Tally]
 ) -> Iterator[Utterance]:
     """Utterances whose recordings have a readable header; the others are dropped on the way."""
-    for record in stage.map_shards(
-        "probe", _found(corpora, config), probe, shard_size=SHARD_SIZE, workers=workers, unit="recordings"
-    ):
+    for record in stage.map_shards("probe", _found(corpora, config), probe, shard_size=SHARD_SIZE, unit="recordings"):
         tallies[record["corpus"]].items += 1
         if "problem" in record:
             stage.drop(**record["problem"])

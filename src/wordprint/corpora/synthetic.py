@@ -25,7 +25,6 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.records import Interval, Utterance
 from wordprint.speech.audio import SAMPLE_RATE, write_audio
 from wordprint.speech.espeak import ACCENTS, Synthesiser, Voice
-from wordprint.stages.cluster import Cluster
 from wordprint.stages.contract import StageRun
 from wordprint.stages.manifest import atomic_path, read_jsonl, write_jsonl, write_text
 
@@ -36,7 +35,6 @@ WORDS = f"{FOLDER}/words.jsonl"
 _SHARD_SIZE = 32  # utterances that one task speaks
 _CHAPTER_SIZE = 50
 _FIRST_SPEAKER = 1001
-_MAX_UTTERANCES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +100,13 @@ def speak(
     return samples, tuple(Interval(word.symbol, word.start_s + shift_s, word.end_s + shift_s) for word in words)
 
 
-def write_corpus(stage: StageRun, config: PrepareConfig, workers: int | Cluster) -> list[str]:
+def write_corpus(stage: StageRun, config: PrepareConfig) -> list[str]:
     """Speak the corpus of `config` into OUTPUT/synthetic; returns the files of it that the receipt is to name."""
-    if not 1 <= config.synthetic_utterances <= _MAX_UTTERANCES:
-        raise ConfigError(f"synthetic_utterances is {config.synthetic_utterances}", expected=f"1 to {_MAX_UTTERANCES}")
-    if config.synthetic_speakers > config.synthetic_utterances:
-        raise ConfigError(
-            f"{config.synthetic_speakers} synthetic_speakers can't share {config.synthetic_utterances} synthetic_utterances",
-            expected="at least one utterance each",
-        )
     folder, total = stage.output / FOLDER, config.synthetic_utterances
     speakers = draw_speakers(config.synthetic_speakers, config.seed)
     work = partial(_speak_shard, folder=folder)
     lines = _plan(config, speakers)
-    spoken = stage.map_shards("synthesise", lines, work, shard_size=_SHARD_SIZE, workers=workers, total=total, unit="utterances")
+    spoken = stage.map_shards("synthesise", lines, work, shard_size=_SHARD_SIZE, total=total, unit="utterances")
     write_jsonl(stage.output / WORDS, _counted(stage, spoken))
     records = read_jsonl(stage.output / WORDS)
     for (speaker, chapter), chapter_records in groupby(records, lambda record: tuple(record["utterance_id"].split("-")[:2])):

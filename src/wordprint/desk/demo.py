@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from wordprint.corpora.options import PrepareConfig
 from wordprint.desk.options import DemoConfig
-from wordprint.errors import ConfigError
 from wordprint.records import Interval
 from wordprint.speech.audio import write_audio
 from wordprint.spot.options import SpotConfig
-from wordprint.stages.contract import open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.manifest import atomic_path, write_jsonl
-from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
 
 
@@ -28,24 +27,18 @@ def demo(
     config: DemoConfig,
     corpus: PrepareConfig = PrepareConfig(),
     spotting: SpotConfig = SpotConfig(),
-    *,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    **how: Unpack[HowToRun],
 ) -> Receipt:
     """Enroll `config.keywords` and spot them in `config.sentence`, spoken by voices after those of the synthetic `corpus`.
 
     Writes the recordings, `keywords.json` and `detections.jsonl`. Counts keywords in, and those found in their place.
     """
-    with open_stage("demo", output, config, {"model": model}, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+
+    def work(stage: StageRun) -> Receipt:
         from wordprint.corpora.synthetic import draw_speakers, speak
         from wordprint.speech.espeak import Synthesiser
         from wordprint.spot.stream import Spotter
 
-        missing = [keyword for keyword in config.keywords if keyword not in config.sentence]
-        if missing:
-            raise ConfigError(f"the demo's sentence does not hold {', '.join(missing)}", expected="every keyword in it")
         *enrollers, user = draw_speakers(corpus.synthetic_speakers + config.shots + 1, corpus.seed)[corpus.synthetic_speakers :]
         rng = np.random.default_rng(corpus.seed)
         spotter = Spotter(model, config=spotting)
@@ -76,6 +69,8 @@ def demo(
             outputs=["keywords.json", "detections.jsonl", "sentence.flac"],
         )
 
+    return run_stage("demo", work, output, config, {"model": model}, **how)
+
 
 def _spoken_at(keyword: str, words: tuple[Interval, ...]) -> Interval:
     """Where the words of `keyword` stand in a row."""
@@ -84,4 +79,4 @@ def _spoken_at(keyword: str, words: tuple[Interval, ...]) -> Interval:
         run = words[index : index + len(wanted)]
         if [word.symbol for word in run] == wanted:
             return Interval(keyword, run[0].start_s, run[-1].end_s)
-    raise ConfigError(f"'{keyword}' is not spoken as whole words in the demo's sentence")
+    raise ValueError(f"'{keyword}' is not in the sentence")  # DemoConfig.check has seen to it

@@ -47,7 +47,7 @@ class EvaluateConfig:
     """(stream) Recordings that enroll a keyword."""
     stream_draws: int = option(5, at_least=1, used_by={"stream": True})
     """(stream) Random choices of the enrolled recordings."""
-    stream_snr_db: float = option(10.0, used_by={"stream": True})
+    stream_snr_db: float = option(10.0, at_least=-20, at_most=60, used_by={"stream": True})
     """(stream) Level of the speech above the babble, where there is babble."""
 
     def check(self) -> None:

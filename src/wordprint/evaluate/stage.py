@@ -10,18 +10,18 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from wordprint.errors import ConfigError, DatasetError, InputError
+from wordprint.errors import DatasetError, InputError
 from wordprint.evaluate.data import Data, load_data, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.protocols import Outcome, run_protocols
 from wordprint.evaluate.report import write_report
 from wordprint.model import BEST_WEIGHTS, WaveformEmbedder, load_embedder
-from wordprint.stages.contract import PARTS, StageRun, open_stage
+from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
 from wordprint.stages.manifest import digest_file, write_json, write_jsonl
-from wordprint.stages.progress import SILENT, Progress
+from wordprint.stages.progress import SILENT
 from wordprint.stages.receipt import Receipt
 
 SCHEMA = "wordprint.metrics/1"
@@ -42,9 +42,7 @@ def evaluate(
     data: Sequence[str | Path],
     output: str | Path,
     config: EvaluateConfig = EvaluateConfig(),
-    *,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    **how: Unpack[HowToRun],
 ) -> Receipt:
     """Score `model` on `data`.
 
@@ -61,8 +59,7 @@ def evaluate(
     if config.stream is not None:
         from wordprint.evaluate.streams import evaluate_stream
 
-        return evaluate_stream(model, data, config.stream, output, config, overwrite=overwrite, progress=progress)
-    _check(config)
+        return evaluate_stream(model, data, config.stream, output, config, **how)
     paths = [Path(path) for path in data]
     if not paths:
         raise InputError("no data to score on", expected="word folders or word datasets")
@@ -70,10 +67,9 @@ def evaluate(
     options = {option.name: getattr(config, option.name) for option in fields(config)}
     settings = _Settings(**options, model=f"{embedder.name} {embedder.digest}")
     inputs = dict(zip(unique_names(paths), paths, strict=True))
-    progress = progress or SILENT
-    with open_stage("evaluate", output, settings, inputs, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+    progress = how.get("progress") or SILENT
+
+    def work(stage: StageRun) -> Receipt:
         loaded, empty = load_data(paths, embedder, config, stage.output / PARTS, progress)
         for item in empty:
             stage.drop(item.name, item.reason, item.detail)
@@ -101,6 +97,8 @@ def evaluate(
         lists = [f"{TRIALS}/{path.name}" for path in sorted((stage.output / TRIALS).iterdir())]
         return stage.finish(kept + skipped, kept, [METRICS, REPORT, *lists], headline(metrics))
 
+    return run_stage("evaluate", work, output, settings, inputs, **how)
+
 
 def _load(model: str | Path, paths: Sequence[Path]) -> WaveformEmbedder:
     """The model; InputError says so where it stands among the data, and the data in its place."""
@@ -126,17 +124,6 @@ def headline(metrics: dict[str, Any]) -> dict[str, Any]:
                 found |= {f"{protocol}.{name}": estimate["value"] for name, estimate in result["estimates"].items()}
         figures[entry["name"]] = {name: round(value, 4) for name, value in found.items()}
     return figures
-
-
-def _check(config: EvaluateConfig) -> None:
-    if not config.shots or min(config.shots) < 1 or len(set(config.shots)) < len(config.shots):
-        raise ConfigError(f"shots are {list(config.shots)}", expected="different numbers of recordings, at least 1 each")
-    if config.draws < 1:
-        raise ConfigError(f"draws is {config.draws}", expected="at least 1")
-    if not 0 < config.enroll_share < 1:
-        raise ConfigError(f"enroll_share is {config.enroll_share}", expected="a share between 0 and 1")
-    if len(config.targets) == 1:
-        raise ConfigError(f"targets are {list(config.targets)}", expected="two keywords or more, or none at all")
 
 
 def _require_a_figure(scored: list[tuple[Data, dict[str, Outcome]]]) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from wordprint.errors import ConfigError, DatasetError, InputError
+from wordprint.errors import DatasetError, InputError
 from wordprint.evaluate.data import made_of, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.options import EvaluateConfig
@@ -27,9 +27,8 @@ from wordprint.evaluate.stream_systems import StreamSystem, load_system
 from wordprint.model import WaveformEmbedder
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.options import SpotConfig
-from wordprint.stages.contract import StageRun, open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.manifest import ALIGNMENTS, write_json
-from wordprint.stages.progress import SILENT, Progress
 from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import is_word_dataset
 
@@ -49,9 +48,7 @@ def evaluate_stream(
     background: str | Path,
     output: str | Path,
     config: EvaluateConfig = EvaluateConfig(),
-    *,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    **how: Unpack[HowToRun],
 ) -> Receipt:
     """Look for keywords in hours of other speech; see docs/evaluation.md.
 
@@ -63,15 +60,13 @@ def evaluate_stream(
 
     Raises DatasetError when no keyword has enough recordings, InputError for folders of another kind.
     """
-    _check(config)
     system, background = load_system(model), Path(background)
     paths = [Path(path) for path in keywords]
     options = {option.name: getattr(config, option.name) for option in fields(config)}
     settings = _Settings(**options, system=f"{system.name} {system.digest}")
     inputs = dict(zip(unique_names(paths), paths, strict=True)) | {"stream": background}
-    with open_stage("evaluate", output, settings, inputs, overwrite=overwrite, progress=progress or SILENT) as stage:
-        if stage.receipt:
-            return stage.receipt
+
+    def work(stage: StageRun) -> Receipt:
         materials = _materials(paths, background, config)
         heard, not_run = _listen(stage, system, materials, config)
         lists: dict[str, Any] = {}
@@ -99,6 +94,8 @@ def evaluate_stream(
         files = [METRICS, REPORT, *(entry["file"] for entry in lists.values())]
         return stage.finish(kept + len(stage.dropped), kept, files, headline(streams))
 
+    return run_stage("evaluate", work, output, settings, inputs, **how)
+
 
 def headline(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The few figures one looks at first: misses with one threshold, by false alarms per hour."""
@@ -106,14 +103,6 @@ def headline(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
         stream["name"]: {f"missed_at_{point['rate']:g}": round(point["missed"]["value"], 4) for point in stream["shared"]}
         for stream in streams
     }
-
-
-def _check(config: EvaluateConfig) -> None:
-    for name in ("stream_shots", "stream_draws", "stream_keywords"):
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} is {getattr(config, name)}", expected="at least 1")
-    if not -20 <= config.stream_snr_db <= 60:
-        raise ConfigError(f"stream_snr_db is {config.stream_snr_db:g}", expected="from -20 to 60 dB")
 
 
 def _materials(paths: Sequence[Path], background: Path, config: EvaluateConfig) -> list[Material]:

@@ -9,7 +9,7 @@ OUT/bill_of_materials.json    the data in it, with licences and attributions
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -22,9 +22,8 @@ from wordprint.export.card import bill_of_materials, materials, model_card, with
 from wordprint.export.options import ExportConfig
 from wordprint.model import MODEL_SCHEMA, CheckpointEmbedder, Model
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
-from wordprint.stages.contract import open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.manifest import atomic_path, digest_file, write_json, write_text
-from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import WordDataset
 
@@ -45,8 +44,7 @@ def export(
     config: ExportConfig = ExportConfig(),
     *,
     words: str | Path | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    **how: Unpack[HowToRun],
 ) -> Receipt:
     """Write the model files of the best checkpoint in the folder `checkpoint`.
 
@@ -57,9 +55,8 @@ def export(
     """
     embedder = CheckpointEmbedder(Path(checkpoint))
     inputs = {"checkpoint": embedder.weights, **({} if words is None else {"words": Path(words)})}
-    with open_stage("export", output, config, inputs, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+
+    def work(stage: StageRun) -> Receipt:
         from wordprint.export.graph import quantise, to_onnx, write_onnx
 
         torch.set_num_threads(1)  # else the threads that an earlier stage left decide the last digits of the threshold
@@ -95,6 +92,8 @@ def export(
         write_text(stage.output / CARD, model_card(metadata, details, config))
         total = 1 + config.int8
         return stage.finish(total=total, kept=len(written), outputs=[*written, CARD, MATERIALS], details=details)
+
+    return run_stage("export", work, output, config, inputs, **how)
 
 
 def describe(embedder: CheckpointEmbedder, config: ExportConfig, threshold: dict[str, Any], *, any_length: bool) -> dict[str, Any]:

@@ -25,9 +25,7 @@ from wordprint.speech.mix import as_samples
 from wordprint.spot.decide import Decider, Peak
 from wordprint.spot.enroll import Enrollment, Recording, enroll
 from wordprint.spot.options import SpotConfig
-
-_LIMITS = {"hop_s": (0.001, 3.0), "hold_s": (0.0, 60.0), "refractory_s": (0.0, 60.0), "min_level_db": (-200.0, 0.0)}
-"""Least and greatest value of each option; NaN is never between them."""
+from wordprint.stages.options import check
 
 
 class Spotter:
@@ -44,7 +42,8 @@ class Spotter:
         config: SpotConfig = SpotConfig(),
     ) -> None:
         self.model = model if isinstance(model, Model) else Model(model)
-        self.config = _checked_config(config)
+        check(config)
+        self.config = config
         where = "the enrollment" if isinstance(enrollment, Enrollment) else str(enrollment)
         if enrollment is None:
             enrollment = Enrollment(self.model.name, self.model.digest)
@@ -210,13 +209,3 @@ def spot(
 ) -> Iterator[Detection]:
     """Detections of the enrolled keywords in a recording, as they are found."""
     yield from Spotter(model, enrollment, config).spot(audio)
-
-
-def _checked_config(config: SpotConfig) -> SpotConfig:
-    for option, (least, most) in _LIMITS.items():
-        value = getattr(config, option)
-        if not least <= value <= most:
-            raise ConfigError(f"{option} = {value:g}", expected=f"from {least:g} to {most:g}")
-    if config.threshold is not None and not -1 <= config.threshold <= 1:
-        raise ConfigError(f"threshold = {config.threshold:g}", expected="a cosine similarity from -1 to 1")
-    return config

@@ -90,7 +90,6 @@ class StageRun:
         work: Callable[[list[Item]], list[dict[str, Any]]],
         *,
         shard_size: int,
-        workers: int | Cluster | None = None,
         total: int | None = None,
         unit: str = "items",
     ) -> Iterator[dict[str, Any]]:
@@ -107,7 +106,7 @@ class StageRun:
         # the length is in the name, so that a part cut short by a failing iterator is not taken for the whole one
         jobs = ((parts / f"{name}-{index:06d}-{len(shard)}.jsonl", shard) for index, shard in shards)
         with self.progress.task(name, total, unit) as task:
-            for path, count in run_shards(jobs, work, self.workers if workers is None else workers, self.progress.say):
+            for path, count in run_shards(jobs, work, self.workers, self.progress.say):
                 yield from read_jsonl(path)
                 task.advance(count)
 
@@ -154,13 +153,7 @@ def run_stage(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Receipt:
-    """Check the options, digest the inputs, and have `work` done unless it is done already; see the module's head.
-
-    Raises ConfigError for an option that is out of its range, OutputConflictError when the folder holds another run (what
-    differs is named) or files that no stage wrote, unless `overwrite`, which empties folders that wordprint wrote and never
-    any other.
-    """
-    check(config)
+    """Have `work` done in the output folder unless it is done already; see the module's head, and `open_stage` for errors."""
     with open_stage(name, output, config, inputs, workers=workers, overwrite=overwrite, progress=progress) as stage:
         return stage.receipt or work(stage)
 
@@ -176,7 +169,12 @@ def open_stage(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[StageRun]:
-    """Enter the output folder of a stage; where it was done before, `receipt` is that of then."""
+    """Check the options and enter the output folder of a stage; where it was done before, `receipt` is that of then.
+
+    Raises ConfigError for an option that is out of its range, OutputConflictError when the folder holds another run (what
+    differs is named) or files that no stage wrote, unless `overwrite`, which empties folders that wordprint wrote and never
+    any other.
+    """
     check(config)
     output = Path(output)
     digests = {key: digest_input(path) for key, path in inputs.items()}
@@ -259,6 +257,8 @@ def _difference(stage: StageRun, marker: Path) -> tuple[str, bool]:
     """What differs between this run and the one recorded in `marker` (or an empty string), and whether an option has grown."""
     try:
         there = json.loads(marker.read_text(encoding="utf-8"))
+        if not isinstance(there, dict):
+            raise ValueError("no object")
     except ValueError:
         return f"{marker.name} is damaged", False
     if there.get("schema") != SCHEMA:

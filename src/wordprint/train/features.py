@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wordprint.errors import ConfigError
 from wordprint.speech.audio import SAMPLE_RATE
 
 MEL_BREAK_HZ = 700.0
@@ -104,10 +103,6 @@ class Mfcc(nn.Module):
 
     def __init__(self, n_features: int = 40) -> None:
         super().__init__()
-        if n_features > 64:
-            raise ConfigError(
-                f"n_features is {n_features}", expected="at most 64 with the front end 'mfcc', which has 64 mel bands"
-            )
         self.power = MelPower(64, window_samples=1024, hop_samples=512, n_fft=1024, low_hz=0.0, high_hz=SAMPLE_RATE / 2)
         self.register_buffer("transform", cosine_transform(64, n_features).float().unsqueeze(2), persistent=False)
 

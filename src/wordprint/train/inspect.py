@@ -18,12 +18,13 @@ import torch
 from numpy.typing import NDArray
 from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_triplets_indices
 
-from wordprint.errors import ConfigError, DatasetError, InputError
+from wordprint.errors import DatasetError, InputError
 from wordprint.pages.html import number, render
 from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
 from wordprint.records import Interval
 from wordprint.speech.audio import SAMPLE_RATE, to_int16
 from wordprint.stages.manifest import write_text
+from wordprint.stages.options import check
 from wordprint.stages.receipt import PARTIAL, RECEIPT, digest_input
 from wordprint.stages.recipe import from_dict
 from wordprint.stages.units import readable_bytes
@@ -73,8 +74,7 @@ def inspect_triplets(
     `path` is the folder that `train` wrote (its best checkpoint), or one of its files `best.safetensors` and
     `last.safetensors`. A loss without a miner is shown the triplets that batch-hard would pick.
     """
-    if config.triplets < 1 or config.batches < 1:
-        raise ConfigError(f"triplets is {config.triplets}, batches {config.batches}", expected="at least 1 each")
+    check(config)
     trained = read_trained(Path(path))
     options = trained.config
     dataset = WordDataset(words)

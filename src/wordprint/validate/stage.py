@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from wordprint.errors import ConfigError, InputError, MissingExtraError
+from wordprint.errors import InputError, MissingExtraError
 from wordprint.records import Utterance
 from wordprint.speech.lexicon import Lexicon
 from wordprint.speech.text import base_language
-from wordprint.stages.cluster import Cluster
-from wordprint.stages.contract import StageRun, open_stage
+from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.disk_table import Table
 from wordprint.stages.manifest import (
     UTTERANCES,
@@ -30,7 +29,6 @@ from wordprint.stages.manifest import (
     write_jsonl,
     write_text,
 )
-from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
 from wordprint.validate.findings import Finding, Problems, Severity, examine, severities
 from wordprint.validate.options import ValidateConfig
@@ -50,10 +48,7 @@ def validate(
     utterances: str | Path,
     output: str | Path,
     config: ValidateConfig = ValidateConfig(),
-    *,
-    workers: int | Cluster = 1,
-    overwrite: bool = False,
-    progress: Progress | None = None,
+    **how: Unpack[HowToRun],
 ) -> Receipt:
     """Check the utterances of a manifest (or of the folder that `prepare` wrote) and report into `output`.
 
@@ -62,15 +57,10 @@ def validate(
     fatal, nor is a corpus that later stages will refuse (one speaker, one word, nothing left): it is reported.
     """
     chosen = severities(config)
-    if not config.min_duration_s <= config.max_duration_s:
-        raise ConfigError(
-            f"validate: min_duration_s = {config.min_duration_s:g}", f"at most max_duration_s ({config.max_duration_s:g})"
-        )
     manifest = resolve(utterances, UTTERANCES, "prepare")
     inputs = {"utterances": manifest} | ({"lexicon": config.lexicon} if config.lexicon else {})
-    with open_stage("validate", output, config, inputs, overwrite=overwrite, progress=progress) as stage:
-        if stage.receipt:
-            return stage.receipt
+
+    def work(stage: StageRun) -> Receipt:
         total = sum(1 for _ in read_utterances(manifest))
         if not total:
             raise InputError(f"{manifest} holds no utterances", remedy="run 'wordprint prepare' on a corpus with transcripts")
@@ -79,7 +69,6 @@ def validate(
             read_utterances(manifest),
             partial(examine, config=config),
             shard_size=SHARD_SIZE,
-            workers=workers,
             total=total,
             unit="utterances",
         )
@@ -94,6 +83,8 @@ def validate(
             words, found = run.judge_corpus()
             problems.writelines(to_line(finding.to_json()) for finding in found)
         return run.finish(words)
+
+    return run_stage("validate", work, output, config, inputs, **how)
 
 
 class _Run:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import ConfigError, InputError
+from wordprint.errors import InputError
 from wordprint.pages.html import number, render
 from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
 from wordprint.records import Interval
@@ -17,6 +17,7 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.textgrid import read_textgrid
 from wordprint.stages.hashing import hash64, mix
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl, resolve, write_text
+from wordprint.stages.options import check
 from wordprint.stages.units import readable_bytes
 from wordprint.words.dataset import WordDataset
 from wordprint.words.options import InspectWordsConfig
@@ -37,8 +38,7 @@ def inspect_words(words: str | Path, page: str | Path, config: InspectWordsConfi
 
     Raises InputError where the dataset has none that were asked for, or alignments are of other utterances.
     """
-    if config.segments < 1 or config.context_s < 0:
-        raise ConfigError(f"segments is {config.segments}, context_s {config.context_s}", expected="at least 1, and at least 0")
+    check(config)
     dataset = WordDataset(words)
     chosen, found = _choose(dataset, config)
     spoken = read_spoken(dataset, chosen, config.alignments)
