@@ -37,7 +37,7 @@ TYPES, SPEAKERS, WORDS, EMPTY = 50_000, 5_000, 10, 100
 UTTERANCE_SAMPLES, WORD_SAMPLES = 6_400, 40
 AT_ONCE = 10_000
 
-VALIDATE = ValidateConfig(max_chars_per_s=1000)
+VALIDATE = ValidateConfig(max_oov_share=1.0, max_chars_per_s=1000)
 CUT = WordsConfig(min_duration_s=0.001, min_goodness="none", shard_hours=150 * UTTERANCE_SAMPLES / SAMPLE_RATE / 3600)
 """150 utterances in a shard: half an hour of utterances of 12 s."""
 

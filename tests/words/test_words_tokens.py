@@ -81,7 +81,7 @@ def test_linked_word_folders_are_read_once(folder, tmp_path):
         (linked / name).symlink_to(folder / "yes")
     (linked / "no").symlink_to(folder / "no")
     assert set(load_tokens(linked).words) == {"aye", "no"}
-    assert [name.split("/")[0] for name in load_tokens(linked).names] == ["aye"] * 5 + ["no"] * 4
+    assert [token.name.split("/")[0] for token in load_tokens(linked)] == ["aye"] * 5 + ["no"] * 4
 
 
 def test_silence_only_when_it_is_asked_for(folder):

@@ -88,11 +88,12 @@ def check(config: Any, section: str = "") -> None:
         if dataclasses.is_dataclass(value):
             check(value, f"{name}.")
             continue
+        items = value if isinstance(value, tuple) else (value,)
+        for item in items:
+            _check_number(name, item, field.metadata)
         _check_use(name, value, field, config)
-        for item in value if isinstance(value, tuple) else (value,):
-            _check_value(name, item, field.metadata)
-            if isinstance(item, str) and (names := literals(hints[field.name])):
-                check_name(name, item, names, own=False)
+        for item in items:
+            _check_name_or_path(name, item, field.metadata, literals(hints[field.name]))
     if hasattr(config, "check"):
         try:
             config.check()
@@ -100,17 +101,20 @@ def check(config: Any, section: str = "") -> None:
             raise ConfigError(f"{section}{error.seen}", error.expected, error.remedy) from error
 
 
-def _check_value(name: str, value: Any, declared: Mapping[str, Any]) -> None:
+def _check_number(name: str, value: Any, declared: Mapping[str, Any]) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name} is {value}", expected="a finite number")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         for bound, limit in declared.get("bounds", {}).items():
             if not _BOUNDS[bound][1](value, limit):
                 raise ConfigError(f"{name} is {value:g}", expected=range_text(declared))
+
+
+def _check_name_or_path(name: str, value: Any, declared: Mapping[str, Any], names: tuple[str, ...]) -> None:
     if isinstance(value, Path) and not declared.get("new") and not value.exists():
         raise InputError(f"option '{name}': {value} does not exist", expected="a file or folder")
-    if isinstance(value, str) and declared.get("one_of"):
-        check_name(name, value, declared["one_of"], own=declared["own"])
+    if isinstance(value, str) and (known := declared.get("one_of") or names):
+        check_name(name, value, known, own=declared.get("own", False))
 
 
 def literals(hint: Any) -> tuple[str, ...]:
