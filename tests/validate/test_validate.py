@@ -19,8 +19,8 @@ from wordprint.errors import ConfigError, InputError, OutputConflictError
 from wordprint.records import Utterance
 from wordprint.stages.manifest import read_jsonl, read_utterances, write_jsonl
 from wordprint.stages.progress import Silent
-from wordprint.validate.findings import REASONS
 from wordprint.validate.options import ValidateConfig
+from wordprint.validate.reasons import REASONS
 from wordprint.validate.stage import validate
 
 SECONDS = 2.0
@@ -263,9 +263,9 @@ def test_options_move_reasons_between_dropping_and_reporting(corpus, lexicon, tm
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (ValidateConfig(keep=("clipped",)), "option 'keep' names 'clipped'; expected one of"),
-        (ValidateConfig(keep=("unreadable_audio",)), "option 'keep' names 'unreadable_audio'"),
-        (ValidateConfig(drop=("too_long",), keep=("too_long",)), "too_long stands in both"),
+        (ValidateConfig(keep=("clipped",)), "keep names 'clipped'; expected one of"),
+        (ValidateConfig(keep=("unreadable_audio",)), "keep names 'unreadable_audio'"),
+        (ValidateConfig(drop=("too_long",), keep=("too_long",)), "drop and keep both name too_long"),
         (ValidateConfig(min_duration_s=70.0), "min_duration_s is 70; expected at most max_duration_s, which is 60"),
     ],
 )

@@ -6,7 +6,6 @@ tokens, draws and pairs) and `report.html`.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,17 +16,16 @@ from wordprint.evaluate.data import Data, load_data, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.protocols import Outcome, run_protocols
+from wordprint.evaluate.record import METRICS, REPORT, TRIALS, command_line, write_list
 from wordprint.evaluate.report import write_report
 from wordprint.model import BEST_WEIGHTS, WaveformEmbedder, load_embedder
 from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
-from wordprint.stages.manifest import digest_file, write_json, write_jsonl
+from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import SILENT
 from wordprint.stages.receipt import Receipt
+from wordprint.words.tokens import SkippedToken
 
 SCHEMA = "wordprint.metrics/1"
-METRICS = "metrics.json"
-REPORT = "report.html"
-TRIALS = "trials"
 
 
 @dataclass(frozen=True)
@@ -77,15 +75,13 @@ def evaluate(
             raise DatasetError("; ".join(item.detail for item in empty))
         scored = [(entry, run_protocols(entry, config, progress)) for entry in loaded]
         _require_a_figure(scored)
-        command = command_line(model if isinstance(model, (str, Path)) else embedder.name, paths, output, config)
         metrics: dict[str, Any] = {
             "schema": SCHEMA,
-            "command": command,
+            "command": command_line(model if isinstance(model, (str, Path)) else embedder.name, paths, output, config),
             "seed": config.seed,
             "confidence": CONFIDENCE,
             "model": {"name": embedder.name, "digest": embedder.digest, "window_samples": embedder.window_samples},
-            "warnings": [f"{entry.name}: {entry.seen.warning}" for entry in loaded if entry.seen.warning]
-            + [f"{item.name} is not scored: {item.detail}" for item in empty],
+            "warnings": _warnings(loaded, empty),
             "data": [_write_trials(stage, entry, outcomes) for entry, outcomes in scored],
         }
         write_json(stage.output / METRICS, metrics)
@@ -98,6 +94,11 @@ def evaluate(
         return stage.finish(kept + skipped, kept, [METRICS, REPORT, *lists], headline(metrics))
 
     return run_stage("evaluate", work, output, settings, inputs, **how)
+
+
+def _warnings(loaded: Sequence[Data], empty: Sequence[SkippedToken]) -> list[str]:
+    seen = [f"{entry.name}: {entry.seen.warning}" for entry in loaded if entry.seen.warning]
+    return seen + [f"{item.name} is not scored: {item.detail}" for item in empty]
 
 
 def _load(model: str | Path, paths: Sequence[Path]) -> WaveformEmbedder:
@@ -159,25 +160,3 @@ def _write_trials(stage: StageRun, data: Data, outcomes: dict[str, Outcome]) -> 
         if outcome.trials:
             outcome.figures["trials"] = write_list(stage.output, f"{data.name}.{name}.jsonl", outcome.trials)
     return entry
-
-
-def write_list(output: Path, name: str, lines: list[dict[str, Any]]) -> dict[str, str]:
-    """Write a list of trials; returns its file and digest for metrics.json."""
-    path = output / TRIALS / name
-    write_jsonl(path, lines)
-    return {"file": f"{TRIALS}/{name}", "sha256": digest_file(path)}
-
-
-def command_line(model: str | Path, paths: Sequence[Path], output: str | Path, config: EvaluateConfig) -> str:
-    """The command line that gives the same figures."""
-    words = ["wordprint", "evaluate", str(model), *map(str, paths), "--output", str(output)]
-    for option in fields(config):
-        value = getattr(config, option.name)
-        if value == option.default:
-            continue
-        flag = option.name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
-    return shlex.join(words)

@@ -15,7 +15,7 @@ from wordprint.errors import DatasetError, InputError
 from wordprint.evaluate.data import made_of, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.options import EvaluateConfig
-from wordprint.evaluate.stage import METRICS, REPORT, command_line, write_list
+from wordprint.evaluate.record import METRICS, REPORT, command_line, write_list
 from wordprint.evaluate.stream_build import to_list
 from wordprint.evaluate.stream_figures import Heard, describe
 from wordprint.evaluate.stream_listen import listen_to

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wordprint.errors import ConfigError
 from wordprint.stages.options import option, share
+from wordprint.validate.reasons import severities
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,7 @@ class ValidateConfig:
     """Reasons that are only reported instead of dropping the utterance, such as silent_audio."""
 
     def check(self) -> None:
-        from wordprint.validate.findings import severities
-
-        severities(self)
+        severities(self.drop, self.keep)
         if self.min_duration_s > self.max_duration_s:
             raise ConfigError(
                 f"min_duration_s is {self.min_duration_s:g}", f"at most max_duration_s, which is {self.max_duration_s:g}"

@@ -12,8 +12,9 @@ from wordprint.pages import html
 from wordprint.records import Utterance
 from wordprint.speech.audio import read_audio
 from wordprint.stages.receipt import config_to_json
-from wordprint.validate.findings import REASONS, Finding, Problems
+from wordprint.validate.findings import Finding, Problems
 from wordprint.validate.options import ValidateConfig
+from wordprint.validate.reasons import REASONS
 from wordprint.validate.tally import Tally
 
 if TYPE_CHECKING:

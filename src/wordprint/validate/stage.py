@@ -30,8 +30,9 @@ from wordprint.stages.manifest import (
     write_text,
 )
 from wordprint.stages.receipt import Receipt
-from wordprint.validate.findings import Finding, Problems, Severity, examine, severities
+from wordprint.validate.findings import Finding, Problems, examine
 from wordprint.validate.options import ValidateConfig
+from wordprint.validate.reasons import Severity, severities
 from wordprint.validate.report import build_report, render_report, summary_lines
 from wordprint.validate.tally import Tally
 
@@ -56,7 +57,7 @@ def validate(
     written), ConfigError for a reason that doesn't exist or a shortest duration above the longest; a bad utterance is never
     fatal, nor is a corpus that later stages will refuse (one speaker, one word, nothing left): it is reported.
     """
-    chosen = severities(config)
+    chosen = severities(config.drop, config.keep)
     manifest = resolve(utterances, UTTERANCES, "prepare")
     inputs = {"utterances": manifest} | ({"lexicon": config.lexicon} if config.lexicon else {})
 
