@@ -47,9 +47,9 @@ def serving(keywords):
     """`serving(scenario)` runs `scenario(server)` beside a server on a free port; it fails where that takes longer than 60 s."""
     model, enrollment = keywords
 
-    def run(scenario, **options):
+    def run(scenario, say=print, **options):
         async def both():
-            async with Server("tcp://127.0.0.1:0", enrollment, model, SpotConfig(), ServeConfig(**options)) as server:
+            async with Server("tcp://127.0.0.1:0", enrollment, model, SpotConfig(), ServeConfig(**options), say) as server:
                 async with asyncio.timeout(60):
                     await scenario(server)
 
@@ -200,9 +200,12 @@ def test_malformed_frames_end_their_client_only(serving, keywords):
                     assert await client.read_event() is None, name
             await play(well_behaved)
             assert await answers(well_behaved, 3) == expected(keywords)
-        assert (server.tally.clients, len(server.tally.refused)) == (len(MALFORMED) + 1, 10)
+        assert server.clients == len(MALFORMED) + 1
 
-    serving(scenario)
+    said = []
+    serving(scenario, said.append)
+    assert len(said) == len(MALFORMED)
+    assert all(line.startswith("a client was sent away: ") for line in said)
 
 
 @pytest.mark.parametrize("timestamp", ["now", [], 1e300, float("nan"), True])
@@ -251,7 +254,7 @@ def test_fifty_clients_each_a_stream_of_its_own(serving, keywords):
 
     async def scenario(server):
         await asyncio.gather(*(one(server, number) for number in range(50)))
-        assert server.tally.clients == 50
+        assert server.clients == 50
 
     serving(scenario)
 

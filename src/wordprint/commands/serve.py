@@ -24,12 +24,13 @@ def serve(arguments: tuple[str, ...], wyoming: str, config: SpotConfig, options:
         raise ConfigError(
             f"'{rest[0]}' is neither a model nor an enrollment", remedy="wordprint serve [MODEL.onnx] [KEYWORDS.json]"
         )
-    server = Server(wyoming, Enrollment.load(enrollment or "keywords.json"), Model(model), config, options)
+    server = Server(wyoming, Enrollment.load(enrollment or "keywords.json"), Model(model), config, options, _note)
     asyncio.run(_until_stopped(server))
-    tally = server.tally
-    for reason in tally.refused:
-        print(f"note: a client was sent away: {reason}", file=sys.stderr)
-    print(f"{tally.clients} clients, {tally.detections} detections")
+    print(f"{server.clients} clients, {server.detections} detections")
+
+
+def _note(line: str) -> None:
+    print(f"note: {line}", file=sys.stderr, flush=True)
 
 
 async def _until_stopped(server: Server) -> None:
@@ -43,7 +44,7 @@ async def _until_stopped(server: Server) -> None:
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         if not is_loopback(server.host):
-            print(f"note: whoever reaches {server.host} can use it: Wyoming knows no passwords", file=sys.stderr)
+            _note(f"whoever reaches {server.host} can use it: Wyoming knows no passwords")
         names = ", ".join(f"'{keyword.keyword}'" for keyword in server.enrollment.keywords)
-        print(f"listening for {names} on tcp://{server.host}:{server.port} (Ctrl-C ends)", flush=True)
+        print(f"listening for {names} on {server.uri} (Ctrl-C ends)", flush=True)
         await stop.wait()

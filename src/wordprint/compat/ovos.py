@@ -5,6 +5,7 @@ Only OpenVoiceOS imports this module: it needs ovos-plugin-manager, which comes 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,9 @@ class WordprintVerifier(HotWordVerifier):  # type: ignore[misc]
 def _spotter(config: dict[str, Any], names: list[str]) -> Spotter:
     """A spotter with the options that `config` sets; other keys in it are OpenVoiceOS's own."""
     options = {name: config[name] for name in SpotConfig.__dataclass_fields__ if name in config}
-    enrollment = choose(Enrollment.load(config.get("enrollment", "keywords.json")), names)
-    return Spotter(config.get("model"), enrollment, SpotConfig(**options))
+    enrollment = choose(Enrollment.load(os.path.expanduser(config.get("enrollment", "keywords.json"))), names)
+    model = config.get("model")
+    return Spotter(model and os.path.expanduser(model), enrollment, SpotConfig(**options))
 
 
 def _samples(chunk: bytes) -> NDArray[np.int16]:

@@ -21,12 +21,13 @@ async def announced(host: str, port: int) -> AsyncIterator[None]:
     if is_loopback(host):
         raise ConfigError(f"zeroconf would announce {host}, which no other machine reaches", remedy="--wyoming tcp://0.0.0.0:10400")
     try:
-        from zeroconf import get_all_addresses
+        import ifaddr  # zeroconf's own
         from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
     except ImportError as error:
         raise MissingExtraError("--zeroconf needs the Python package 'zeroconf'", remedy="pip install zeroconf") from error
     try:
-        addresses = get_all_addresses() if host == "0.0.0.0" else [socket.gethostbyname(host)]
+        mine = [str(address.ip) for adapter in ifaddr.get_adapters() for address in adapter.ips if address.is_IPv4]
+        addresses = [ip for ip in mine if not is_loopback(ip)] if host == "0.0.0.0" else [socket.gethostbyname(host)]
         service = AsyncServiceInfo(SERVICE, f"wordprint.{SERVICE}", port=port, parsed_addresses=addresses)
         network = AsyncZeroconf()
         await network.async_register_service(service, allow_name_change=True)

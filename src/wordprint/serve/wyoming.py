@@ -13,7 +13,6 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -42,20 +41,11 @@ LINGER_S = 1.0
 """How long a client that is sent away may go on sending."""
 
 
-@dataclass
-class Tally:
-    """What a server did."""
-
-    clients: int = 0
-    detections: int = 0
-    refused: list[str] = field(default_factory=list)
-    """Why clients were sent away, the first few."""
-
-
 class Server:
     """Serves an enrollment at `tcp://HOST:PORT`; use as an async context. Port 0 takes a free one, which `port` tells.
 
-    Raises ConfigError for another address, InputError where it can't be listened on, EnrollmentError without keywords.
+    `say` is given a line about each client that is sent away. Raises ConfigError for another address, InputError where it
+    can't be listened on, EnrollmentError without keywords.
     """
 
     def __init__(
@@ -65,12 +55,14 @@ class Server:
         model: Model | None = None,
         config: SpotConfig = SpotConfig(),
         options: ServeConfig = ServeConfig(),
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.host, self.port = parse_address(uri)
-        self.enrollment, self.config, self.options = choose(enrollment), config, options
+        self.enrollment, self.config, self.options, self.say = choose(enrollment), config, options, say
         self.model = model or Model()
         self.spotter()  # what can't be is said before anybody connects
-        self.tally = Tally()
+        self.clients = self.detections = 0
+        """So far."""
         self.pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="wordprint")
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -78,13 +70,17 @@ class Server:
         """A stream of its own that listens for the keywords of these names, or for all."""
         return Spotter(self.model, choose(self.enrollment, names), self.config)
 
+    @property
+    def uri(self) -> str:
+        return f"tcp://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
     async def __aenter__(self) -> Self:
         try:
             self._server = await asyncio.start_server(self._serve, self.host, self.port)
         except OSError as error:
             self.pool.shutdown()
             raise InputError(
-                f"can't listen on tcp://{self.host}:{self.port}: {error.strerror}", remedy="choose another address with --wyoming"
+                f"can't listen on {self.uri}: {error.strerror}", remedy="choose another address with --wyoming"
             ) from error
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -102,7 +98,7 @@ class Server:
         assert task is not None
         full = len(self._clients) >= self.options.clients
         self._clients.add(task)
-        self.tally.clients += 1
+        self.clients += 1
         client = Client(self, writer)
         # a client whose machine went dark ends after a while; one that is only silent stays
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -112,7 +108,7 @@ class Server:
             while (event := await read_event(reader)) is not None:
                 await client.handle(event)
         except WordprintError as error:
-            self.tally.refused = [*self.tally.refused, str(error)][:10]
+            self.say(f"a client was sent away: {error}")
             await client.send_error(error)
             await _last_word(reader, writer)
         except OSError:
@@ -210,7 +206,7 @@ class Client:
         """Send what `listen` finds, which runs in a worker thread."""
         for found in await asyncio.get_running_loop().run_in_executor(self._server.pool, listen, *arguments):
             self._found = True
-            self._server.tally.detections += 1
+            self._server.detections += 1
             await self._send(Detection(name=found.keyword, timestamp=round(self._start_ms + found.time_s * 1000)))
 
     async def _send(self, event: Eventable) -> None:
@@ -219,7 +215,7 @@ class Client:
 
 def info(enrollment: Enrollment) -> Info:
     """What a client that asks is told: each keyword is a model. No language is named, for enrollment knows none."""
-    described = {"attribution": _ATTRIBUTION, "installed": True, "version": __version__}
+    described: dict[str, Any] = {"attribution": _ATTRIBUTION, "installed": True, "version": __version__}
     models = [
         WakeModel(name=word.keyword, description=word.keyword, phrase=word.keyword, languages=[], **described)
         for word in enrollment.keywords
