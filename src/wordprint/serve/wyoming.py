@@ -90,7 +90,9 @@ class Server:
         for client in self._clients:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        await self._server.wait_closed()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await self._server.wait_closed()
         self.pool.shutdown()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,15 +105,8 @@ class Server:
         # a client whose machine went dark ends after a while; one that is only silent stays
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            if full:
-                raise ConfigError(f"{self.options.clients} clients are served already", remedy="come again later")
-            while (event := await read_event(reader)) is not None:
-                await client.handle(event)
-        except WordprintError as error:
-            self.say(f"a client was sent away: {error}")
-            await client.send_error(error)
-            await _last_word(reader, writer)
-        except OSError:
+            await self._converse(client, reader, full)
+        except (OSError, TimeoutError):
             pass  # the client has gone
         except asyncio.CancelledError:  # the server goes, and waits for nobody who doesn't read
             writer.transport.abort()
@@ -119,14 +114,20 @@ class Server:
             self._clients.discard(task)
             writer.close()
 
-
-async def _last_word(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Let the client read what was sent last: closed on bytes that lie unread, the connection would be reset, and that lost."""
-    with contextlib.suppress(OSError, TimeoutError):
-        writer.write_eof()
-        async with asyncio.timeout(LINGER_S):
-            while await reader.read(1 << 16):
-                pass
+    async def _converse(self, client: Client, reader: asyncio.StreamReader, full: bool) -> None:
+        """Answer events until the client goes, or must go: then it is told why."""
+        try:
+            if full:
+                raise ConfigError(f"{self.options.clients} clients are served already", remedy="come again later")
+            while (event := await read_event(reader)) is not None:
+                await client.handle(event)
+        except WordprintError as error:
+            self.say(f"a client was sent away: {error}")
+            async with asyncio.timeout(LINGER_S):
+                await client.send_error(error, last=True)
+                # closed on bytes that lie unread, the connection would be reset, and what was sent last be lost
+                while await reader.read(1 << 16):
+                    pass
 
 
 class Client:
@@ -153,9 +154,11 @@ class Client:
         elif AudioStop.is_type(event.type):
             await self._end()
 
-    async def send_error(self, error: WordprintError) -> None:
-        with contextlib.suppress(OSError):  # it may have gone
-            await self._send(Error(text=str(error), code=error.reason))
+    async def send_error(self, error: WordprintError, *, last: bool = False) -> None:
+        """Tell the client what is wrong; with `last`, nothing follows."""
+        await self._send(Error(text=str(error), code=error.reason))
+        if last:
+            self._writer.write_eof()
 
     async def _choose(self, names: Any) -> None:
         """Listen for these names from here on; where one is unknown, say so and listen for nothing until asked again."""
