@@ -23,6 +23,7 @@ from wyoming.ping import Ping, Pong
 from wyoming.wake import Detect, Detection
 
 from toy_model import enroll_words, stream_of
+from wordprint.cli import main
 from wordprint.errors import ConfigError, EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.serve.options import ServeConfig
@@ -319,6 +320,14 @@ def test_loopback():
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "192.168.1.2", "example.org")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip
+
+
+def test_the_command_says_what_it_cannot_use(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve"]) == 2
+    assert "keywords.json does not exist; expected an enrollment" in capsys.readouterr().err
+    assert main(["serve", "keywords.toml"]) == 2
+    assert "'keywords.toml' is neither a model nor an enrollment" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
