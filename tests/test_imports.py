@@ -24,7 +24,7 @@ FLOORS = [
     {"train"},
     {"model"},
     {"spot"},
-    {"evaluate", "export"},
+    {"evaluate", "export", "serve", "compat"},
     {"config"},
     {"desk"},
     {"pipeline"},

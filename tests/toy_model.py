@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save
 
 from wordprint.model import MODEL_SCHEMA
+from wordprint.spot.enroll import enroll
 
 RATE = 16_000
 WINDOW = 16_000
@@ -79,6 +80,14 @@ def word(name: str, seconds: float = 0.5, level: float = 0.3, seed: int = 0) -> 
     sound = sum(np.sin(2 * np.pi * tone * time_s + random.uniform(0, 6)) for tone in tones_hz) / 3
     envelope = np.minimum(1, np.minimum(time_s, time_s[::-1]) / 0.03)
     return (level * sound * envelope + random.normal(0, 1e-3, time_s.size)).astype(np.float32)
+
+
+def enroll_words(folder: Path, *names: str) -> tuple[Path, Path]:
+    """A model, and keywords enrolled with it from two recordings each: their files."""
+    model, keywords = write_model(folder / "bands.onnx"), folder / "keywords.json"
+    for name in names:
+        enroll(model, name, [padded(word(name, seed=seed), seed=seed) for seed in range(2)], keywords)
+    return model, keywords
 
 
 def stream_of(*words: tuple[str, float], seconds: float, seed: int = 1) -> NDArray[np.float32]:

@@ -247,6 +247,34 @@ TABLE = (
         overwrite=False,
     ),
     Command(
+        name="serve",
+        summary="spot keywords for Home Assistant and other programs (Wyoming)",
+        help="Spot keywords for Home Assistant and other programs that speak Wyoming, until Ctrl-C or SIGTERM.",
+        command="wordprint.commands.serve:serve",
+        arguments=(
+            Argument(
+                "arguments",
+                "The model (left out: the one that comes with wordprint) and the enrollment (left out: keywords.json).",
+                str,
+                "[MODEL.onnx] [KEYWORDS.json]",
+                many=True,
+                default=(),
+            ),
+            Argument(
+                "wyoming",
+                "Where to listen; 127.0.0.1 is reached from this machine only, 0.0.0.0 from all.",
+                str,
+                "tcp://HOST:PORT",
+                default="tcp://127.0.0.1:10400",
+                flag=True,
+            ),
+        ),
+        options=(("config", "wordprint.spot.options:SpotConfig"), ("options", "wordprint.serve.options:ServeConfig")),
+        output=False,
+        overwrite=False,
+        extras=("serve",),
+    ),
+    Command(
         name="convert",
         summary="word dataset ⇄ word folders ⇄ Hugging Face datasets; alignments → Lhotse",
         help="Turn a word dataset into word folders or Hugging Face datasets, either into a word dataset, alignments into Lhotse"
