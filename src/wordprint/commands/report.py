@@ -28,16 +28,16 @@ class Reporter:
     def say(self, detection: Detection) -> bool:
         """Print it, and do what else was asked for; True."""
         values = {**asdict(detection), "threshold": round(self._thresholds[detection.keyword], 4)}
-        if self.config.json:
-            print(json.dumps({"recording": self.recording} | values if self.recording else values), flush=True)
-        else:
-            where = f"{self.recording}\t" if self.recording else ""
-            print(f"{where}{detection.onset_s:9.2f} s  {detection.keyword}  {detection.similarity:.3f}", flush=True)
         self.said[detection.keyword] += 1
         if self._programs is not None:
             self._programs.start({f"WORDPRINT_{name.upper()}": str(value) for name, value in values.items()})
         if self.keeper is not None:
             self.keeper.detected(detection)
+        if self.config.json:  # last, so that all is done once it can be read
+            print(json.dumps({"recording": self.recording} | values if self.recording else values), flush=True)
+        else:
+            where = f"{self.recording}\t" if self.recording else ""
+            print(f"{where}{detection.onset_s:9.2f} s  {detection.keyword}  {detection.similarity:.3f}", flush=True)
         return True
 
     def notes(self) -> list[str]:
