@@ -32,6 +32,7 @@ class PlayedStream:
         return self
 
     def __enter__(self) -> PlayedStream:
+        self.closed.clear()
         self.thread = threading.Thread(target=self.play)
         self.thread.start()
         return self

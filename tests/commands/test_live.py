@@ -17,6 +17,7 @@ import pytest
 import wordprint
 from toy_model import RATE, padded, stream_of, word, write_model
 from wordprint.commands.live import Meter
+from wordprint.commands.programs import Programs
 from wordprint.speech.audio import probe_audio, to_int16, write_audio
 from wordprint.spot.enroll import enroll
 from wordprint.spot.stream import Spotter
@@ -228,3 +229,51 @@ def test_the_level_is_not_drawn_where_nobody_sees_it(capsys):
     meter.hear(np.ones(RATE, np.float32))
     meter.clear()
     assert capsys.readouterr().err == ""
+
+
+def test_more_programs_than_may_run_are_not_started(capsys):
+    programs = Programs("sh -c 'sleep 0.3; exit $CODE'", timeout_s=10)
+    for code in range(10):
+        programs.start({"CODE": str(code % 2)})
+    programs.finish()
+    assert (programs.started, programs.failed, programs.skipped) == (8, 4, 2)
+    said = capsys.readouterr().err
+    assert said.count("8 are still running: not started") == 2
+    assert said.count("ended with code 1") == 4
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the one that was left running
+def test_programs_that_cannot_be_started_or_ended_are_counted(tmp_path, capsys, monkeypatch):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexec sleep 1\n")
+    program.chmod(0o755)
+    programs = Programs(str(program), timeout_s=0.1)
+    programs.start({"WORDPRINT_KEYWORD": "a\0b"})
+    programs.finish()
+    started = []
+    with monkeypatch.context() as patch:
+        patch.setattr("os.killpg", lambda pid, _: started.append(pid) or refuse())
+        programs.start({})
+        programs.finish()
+    program.unlink()
+    programs.start({})
+    programs.finish()
+    assert (programs.started, programs.failed) == (3, 3)
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert "can't be started: embedded null byte" in first
+    assert "ran longer than 0.1 s: and could not be ended" in second
+    assert "can't be started" in third
+    os.waitpid(started[0], 0)
+
+
+def refuse():
+    raise PermissionError("another user's")
+
+
+def test_children_are_reaped():
+    programs = Programs("true", timeout_s=10)
+    for _ in range(5):
+        programs.start({})
+    programs.finish()
+    with pytest.raises(ChildProcessError):  # none is left to wait for
+        os.waitpid(-1, os.WNOHANG)

@@ -66,11 +66,14 @@ def test_a_mute_microphone_is_given_up(monkeypatch):
     assert stream.closed.is_set()
 
 
-def test_leaving_the_loop_closes_the_microphone():
-    stream = PlayedStream([SECOND] * 3, ends=False)
-    for _ in Microphone(open_stream=stream):
-        break
-    assert stream.closed.is_set()
+def test_leaving_the_loop_closes_the_microphone_and_another_opens_it_again():
+    stream = PlayedStream([SECOND] * 3)
+    microphone = Microphone(open_stream=stream)
+    for _ in range(2):
+        for block in microphone:
+            assert len(block) == RATE
+            break
+        assert stream.closed.is_set()
 
 
 class PortAudioError(Exception):

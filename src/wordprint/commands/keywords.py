@@ -48,7 +48,8 @@ def spot(arguments: tuple[str, ...], config: SpotConfig, raw: RawConfig, report:
         for recording in recordings:
             reporter.recording = recording if len(recordings) > 1 else ""
             if is_pipe(recording):
-                follow(Pipe(recording, raw), reporter)
+                if not follow(Pipe(recording, raw), reporter):
+                    break
             elif not sum(map(reporter.say, spotter.spot(recording))):
                 print(f"{recording}: no keyword was heard", file=sys.stderr)
 

@@ -26,8 +26,11 @@ _METER_S = 0.1
 """Audio between two pictures of the level."""
 
 
-def follow(source: Pipe | Microphone, reporter: Reporter) -> None:
-    """Report the detections in `source` until it ends, or Ctrl-C or SIGTERM comes, which is no error; then say what was heard."""
+def follow(source: Pipe | Microphone, reporter: Reporter) -> bool:
+    """Report the detections in `source` until it ends, or Ctrl-C or SIGTERM comes, which is no error; then say what was heard.
+
+    Returns whether it ended by itself.
+    """
     meter = Meter(shown=isinstance(source, Microphone) and sys.stderr.isatty() and not reporter.config.json)
     taps = [meter.hear] if reporter.keeper is None else [meter.hear, reporter.keeper.hear]
     before = Counter(reporter.said)
@@ -36,8 +39,9 @@ def follow(source: Pipe | Microphone, reporter: Reporter) -> None:
             for detection in reporter.spotter.listen(tapped(source, *taps)):
                 meter.clear()
                 reporter.say(detection)
+        return True
     except KeyboardInterrupt:
-        pass
+        return False
     finally:
         meter.clear()
         reporter.finish()

@@ -10,9 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 from wordprint.errors import ConfigError
 
+_PATIENCE_S = 5.0
+"""Wait this long for a program that was ended."""
 _MOST_AT_ONCE = 8
 """Programs that may be running; a detection more starts none, and that is said."""
 
@@ -75,17 +78,20 @@ class Programs:
         try:
             code = started.wait(self._timeout_s)
         except subprocess.TimeoutExpired:
-            _end(started)
-            return f"ran longer than {self._timeout_s:g} s: ended"
+            ended = _end(started)
+            return f"ran longer than {self._timeout_s:g} s: {'ended' if ended else 'and could not be ended'}"
         return f"ended with code {code}" if code else ""
 
     def _say(self, what: str) -> None:
         print(f"note: '{self._words[0]}' {what}", file=sys.stderr, flush=True)
 
 
-def _end(started: subprocess.Popen[bytes]) -> None:
-    if os.name == "posix":
-        os.killpg(started.pid, signal.SIGKILL)
-    else:
-        started.kill()
-    started.wait()
+def _end(started: subprocess.Popen[bytes]) -> bool:
+    """End it and what it started; False for one that this user may not end."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        if os.name == "posix":
+            os.killpg(started.pid, signal.SIGKILL)
+        else:
+            started.kill()
+        started.wait(_PATIENCE_S)
+    return started.returncode is not None

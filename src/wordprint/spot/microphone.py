@@ -75,7 +75,7 @@ class Microphone:
         self._changed = threading.Condition()
         self._ended = False
         self._blocks: deque[tuple[int, NDArray[np.int16]]] = deque()  # with the samples dropped before it
-        self._waiting = self._gap = 0
+        self._waiting = self._gap = 0  # samples in them, and those dropped since the last of them
 
     def notes(self) -> list[str]:
         """What is to be said about the audio that was heard."""
@@ -85,6 +85,8 @@ class Microphone:
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         resampler = Resampler(self.sample_rate)
+        self._blocks.clear()
+        self._ended, self._waiting, self._gap = False, 0, 0
         try:
             stream = self._open_stream(
                 device=self._device, samplerate=self.sample_rate, channels=self.channels, dtype="int16",

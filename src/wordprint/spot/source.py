@@ -25,8 +25,8 @@ Blocks = Iterable[NDArray[np.float32]]
 
 def is_pipe(path: str | Path) -> bool:
     """Whether it is `-` (standard input), a FIFO, a device or a socket: something to read once, from its start, as it comes."""
-    path = Path(path)
-    return str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir())
+    file = Path(path)
+    return str(path) == STANDARD_INPUT or (file.exists() and not file.is_file() and not file.is_dir())
 
 
 def blocks_of(path: str | Path) -> Blocks:
