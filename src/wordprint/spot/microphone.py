@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, InputError, MissingExtraError, require_extra
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
-from wordprint.spot.source import Resampler
+from wordprint.spot.source import Feed
 from wordprint.stages.units import readable_duration
 
 OpenStream = Callable[..., AbstractContextManager[Any]]
@@ -84,7 +84,7 @@ class Microphone:
         return [overflows] * (self.overflows > 0) + [dropped] * (self.dropped_s > 0)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        resampler = Resampler(self.sample_rate)
+        feed = Feed(self.sample_rate, self.channels)
         self._blocks.clear()
         self._ended, self._waiting, self._gap = False, 0, 0
         try:
@@ -98,11 +98,10 @@ class Microphone:
             while True:
                 gap, block = self._next()
                 while gap > 0:
-                    silence = np.zeros(min(gap, self.sample_rate), np.float32)
+                    silence = np.zeros((min(gap, self.sample_rate), self.channels), np.float32)
                     gap -= len(silence)
-                    yield resampler.push(silence)
-                samples = to_float32(block)
-                yield resampler.push(samples[:, 0] if self.channels == 1 else samples.mean(axis=1))
+                    yield feed.push(silence)
+                yield feed.push(to_float32(block))
 
     def _hear(self, samples: NDArray[np.int16], frames: int, time: Any, status: Any) -> None:
         """PortAudio's callback, in a thread of its own: (N, channels) are kept, or dropped and counted."""

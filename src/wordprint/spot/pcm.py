@@ -46,15 +46,15 @@ class Layout:
         return self.sample_bytes * self.channels
 
     def decode(self, frames: bytes) -> NDArray[np.float32]:
-        """(N,) mean of the channels of N whole frames, as `read_audio` gives it before resampling."""
+        """(n, channels) of whole frames, at full scale ±1, as libsndfile reads them from a file."""
         import soundfile
 
         samples, _ = soundfile.read(
             BytesIO(frames), dtype="float32", always_2d=True, format="RAW", endian="LITTLE",
             subtype=self.subtype, channels=self.channels, samplerate=self.sample_rate,
         )  # fmt: skip
-        mono: NDArray[np.float32] = np.ascontiguousarray(samples[:, 0]) if self.channels == 1 else samples.mean(axis=1)
-        return mono
+        decoded: NDArray[np.float32] = samples
+        return decoded
 
 
 def find_layout(read: Read, raw: RawConfig, name: str) -> tuple[Layout, bytes]:

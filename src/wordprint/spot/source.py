@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, InputError
 from wordprint.speech.audio import SAMPLE_RATE, stream_audio
+from wordprint.speech.mix import mix
+from wordprint.speech.recording import MIX_S
 from wordprint.spot.options import RawConfig
 from wordprint.spot.pcm import Layout, Read, find_layout
 
@@ -34,17 +36,31 @@ def blocks_of(path: str | Path) -> Blocks:
     return Pipe(path) if is_pipe(path) else stream_audio(path)
 
 
-class Resampler:
-    """Brings a stream to SAMPLE_RATE. How it is cut doesn't change one bit of what comes out; see the test that holds it."""
+class Feed:
+    """Makes of a stream's samples what `read_audio` makes of a recording's. How they are cut doesn't change one bit of it.
 
-    def __init__(self, sample_rate: int) -> None:
+    What comes out lags: by some 40 ms where 44.1 or 48 kHz are resampled, by up to MIX_S where channels are mixed.
+    """
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
         import soxr
 
-        self._stream = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32")
+        self._resampler = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32")
+        self._stretch = round(MIX_S * sample_rate) if channels > 1 else 1
+        self._held = [np.zeros((0, channels), np.float32)]
+        self._count = 0
 
     def push(self, samples: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
-        """What `samples` (N,) bring, which lags behind them by some 40 ms at 44.1 and 48 kHz; all of it with the `last`."""
-        return samples if self._stream is None else np.asarray(self._stream.resample_chunk(samples, last=last), np.float32)
+        """What the next `samples` (n, channels) bring, (N,) mono at SAMPLE_RATE; all that is left with the `last`."""
+        self._held.append(samples)
+        self._count += len(samples)
+        if self._count < self._stretch and not last:
+            return np.zeros(0, np.float32)
+        held = np.concatenate(self._held)
+        whole = len(held) if last else len(held) - len(held) % self._stretch
+        self._held, self._count = [held[whole:]], len(held) - whole
+        mono = np.ascontiguousarray(mix(held[:whole], self._stretch))
+        return mono if self._resampler is None else np.asarray(self._resampler.resample_chunk(mono, last=last), np.float32)
 
 
 class Pipe:
@@ -77,13 +93,13 @@ class Pipe:
 
     def _blocks(self, read: Read) -> Iterator[NDArray[np.float32]]:
         layout, start = find_layout(read, self._raw, self.name)
-        resampler, empty = Resampler(layout.sample_rate), True
+        feed, empty = Feed(layout.sample_rate, layout.channels), True
         for frames in self._frames(read, layout, start):
             empty = False
-            yield resampler.push(layout.decode(frames))
+            yield feed.push(layout.decode(frames))
         if empty:
             raise AudioError(f"{self.name} holds no audio (0 samples)", reason="empty_audio")
-        yield resampler.push(np.zeros(0, np.float32), last=True)
+        yield feed.push(np.zeros((0, layout.channels), np.float32), last=True)
 
     def _frames(self, read: Read, layout: Layout, start: bytes) -> Iterator[bytes]:
         """Whole frames; a frame that comes in two reads waits for the second."""
