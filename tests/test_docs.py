@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,8 +22,9 @@ import numpy as np
 import pytest
 
 import wordprint
+from toy_model import padded, stream_of, word
 from wordprint import config, pipeline
-from wordprint.speech.audio import SAMPLE_RATE, write_audio
+from wordprint.speech.audio import SAMPLE_RATE, to_int16, write_audio
 from wordprint.speech.textgrid import read_textgrid
 from wordprint.stages.manifest import read_jsonl
 from wordprint.stages.receipt import read_receipt
@@ -147,6 +149,52 @@ def test_the_models(extended, output, name):
     receipt = read_receipt(extended / "work" / output)
     assert receipt.config["model"].startswith(name)
     assert 0 < receipt.details["words"]["same_different.ap"] <= 1
+
+
+# live.md, run with programs that stand for a microphone and a camera
+
+
+def test_pipes(tmp_path):
+    speech = stream_of(("red", 1.0), ("blue", 3.0), seconds=5)
+    write_audio(tmp_path / "mono.wav", speech)
+    (tmp_path / "mono.raw").write_bytes(to_int16(speech).astype("<i2").tobytes())
+    (tmp_path / "stereo32.raw").write_bytes((np.repeat(np.repeat(speech, 3), 2) * 2**31).astype("<i4").tobytes())  # 48 kHz
+    shots = [padded(word("red", seed=seed), seed=seed) for seed in range(3)]
+    pipeline.enroll(None, "red", shots, tmp_path / "keywords.json")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    stand_in(programs / "arecord", 'case "$*" in *S32*) cat stereo32.raw;; *raw*) cat mono.raw;; *) cat mono.wav;; esac')
+    stand_in(programs / "ffmpeg", "cat mono.wav")
+    stand_in(programs / "ssh", 'shift; exec "$@"')
+    stand_in(programs / "wordprint", f'exec "{sys.executable}" -m wordprint "$@"')
+    stand_in(tmp_path / "lights.sh", "echo lights: $WORDPRINT_KEYWORD")
+    search = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": search, "PYTHONPATH": str(SOURCE.parent), "OMP_NUM_THREADS": "1"}
+    lines = [line for block in blocks(DOCS / "live.md", "sh") for line in block.splitlines() if "wordprint spot" in line]
+    assert len(lines) >= 8
+    for line in lines:
+        result = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0, (line, result.stderr)
+        assert "red" in result.stdout, (line, result.stdout, result.stderr)
+        if "--exec" in line:
+            assert re.search("(lights:|heard) red", result.stderr), (line, result.stderr)
+
+
+def stand_in(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+def test_the_service(tmp_path):
+    (unit,) = blocks(DOCS / "live.md", "ini")
+    command = re.search(r"^ExecStart=(\S+)", unit, re.M)
+    for found, text in ((0, unit.replace(command[1], "/bin/sh")), (1, unit.replace("DynamicUser", "DinamicUser"))):
+        (tmp_path / "wordprint.service").write_text(text, encoding="utf-8")
+        result = subprocess.run(
+            ["systemd-analyze", "verify", "./wordprint.service"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert ("wordprint.service" in result.stdout + result.stderr) == bool(found), result.stderr
 
 
 # what pages name

@@ -1,4 +1,4 @@
-"""Commands for those who use a model: enroll keywords and spot them."""
+"""Commands for those who use a model: enroll keywords, spot them in recordings and pipes, listen for them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import sys
 from pathlib import Path
 
 from wordprint import pipeline
+from wordprint.commands.live import follow
+from wordprint.commands.report import Reporter
 from wordprint.errors import ConfigError
-from wordprint.spot.options import SpotConfig
+from wordprint.spot.keep import DetectionKeeper
+from wordprint.spot.microphone import Microphone
+from wordprint.spot.microphone import devices as microphones
+from wordprint.spot.options import MicrophoneConfig, RawConfig, ReportConfig, SpotConfig
+from wordprint.spot.source import Pipe, is_pipe
+from wordprint.spot.stream import Spotter
+from wordprint.stages.options import check
 
 
 def enroll(arguments: tuple[str, ...], output: Path, threshold: float | None) -> None:
-    model, arguments = _first(arguments, ".onnx")
+    model, arguments = first_that_ends(".onnx", arguments)
     if len(arguments) < 2:
         usage = 'wordprint enroll [MODEL.onnx] "lights on" a.wav b.wav c.wav'
         raise ConfigError("a keyword and its recordings are needed", remedy=usage)
@@ -23,21 +31,59 @@ def enroll(arguments: tuple[str, ...], output: Path, threshold: float | None) ->
     print(f"'{keyword.keyword}' enrolled from {recordings}, threshold {keyword.threshold:.2f} → {output}")
 
 
-def spot(arguments: tuple[str, ...], config: SpotConfig) -> None:
-    model, arguments = _first(arguments, ".onnx")
-    enrollment, recordings = _first(arguments, ".json")
+def spot(arguments: tuple[str, ...], config: SpotConfig, raw: RawConfig, report: ReportConfig) -> None:
+    for options in (config, raw, report):
+        check(options)
+    model, arguments = first_that_ends(".onnx", arguments)
+    enrollment, recordings = first_that_ends(".json", arguments)
     if not recordings:
         raise ConfigError("no recording was named", remedy="wordprint spot [MODEL.onnx] [KEYWORDS.json] RECORDING...")
-    for recording in recordings:
-        found = 0
-        for found, detection in enumerate(pipeline.spot(model, enrollment or "keywords.json", recording, config), start=1):  # noqa: B007
-            where = f"{recording}\t" if len(recordings) > 1 else ""
-            print(f"{where}{detection.onset_s:9.2f} s  {detection.keyword}  {detection.similarity:.3f}", flush=True)
-        if not found:
-            print(f"{recording}: no keyword was heard", file=sys.stderr)
+    if raw != RawConfig() and not any(map(is_pipe, recordings)):
+        raise ConfigError(
+            "rate, channels or format is set, but no recording is a pipe, and files have a header",
+            remedy="leave them out, or read the file as a pipe: wordprint spot - < FILE",
+        )
+    spotter = Spotter(model, enrollment or "keywords.json", config)
+    with Reporter(spotter, report) as reporter:
+        for recording in recordings:
+            reporter.recording = recording if len(recordings) > 1 else ""
+            if is_pipe(recording):
+                if not follow(Pipe(recording, raw), reporter):
+                    break
+            elif not sum(map(reporter.say, spotter.spot(recording))):
+                print(f"{recording}: no keyword was heard", file=sys.stderr)
 
 
-def _first(arguments: tuple[str, ...], ending: str) -> tuple[str | None, tuple[str, ...]]:
+def listen(
+    arguments: tuple[str, ...], devices: bool, config: SpotConfig, microphone: MicrophoneConfig, report: ReportConfig
+) -> None:
+    if devices:
+        for number, name, default in microphones():
+            print(f"{number:4}  {name}{'  (default)' if default else ''}")
+        return
+    for options in (config, microphone, report):
+        check(options)
+    model, arguments = first_that_ends(".onnx", arguments)
+    enrollment, others = first_that_ends(".json", arguments)
+    if others:
+        raise ConfigError(
+            f"'{others[0]}' is neither a model nor an enrollment",
+            expected="[MODEL.onnx] [KEYWORDS.json]",
+            remedy=f"for recordings and pipes: wordprint spot {others[0]}",
+        )
+    source = Microphone(microphone.device)
+    spotter = Spotter(model, enrollment or "keywords.json", config)
+    keeper = None
+    if microphone.save_detections is not None:
+        longest_s = max((keyword.duration_s for keyword in spotter.enrollment.keywords), default=0.0)
+        keeper = DetectionKeeper(microphone.save_detections, microphone.save_as, spotter.latency_s + config.hop_s + longest_s)
+    with Reporter(spotter, report, keeper) as reporter:
+        names = ", ".join(f"'{keyword.keyword}'" for keyword in spotter.enrollment.keywords)
+        print(f"listening for {names}; Ctrl-C ends", file=sys.stderr, flush=True)
+        follow(source, reporter)
+
+
+def first_that_ends(ending: str, arguments: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     """The argument with that ending, wherever it stands, and the rest."""
     found = [argument for argument in arguments if argument.lower().endswith(ending)]
     if len(found) > 1:

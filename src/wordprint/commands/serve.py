@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 
-from wordprint.commands.keywords import _first
+from wordprint.commands.keywords import first_that_ends
 from wordprint.errors import ConfigError
 from wordprint.model import Model
 from wordprint.serve.announce import announced
@@ -18,8 +18,8 @@ from wordprint.spot.options import SpotConfig
 
 
 def serve(arguments: tuple[str, ...], wyoming: str, config: SpotConfig, options: ServeConfig) -> None:
-    model, rest = _first(arguments, ".onnx")
-    enrollment, rest = _first(rest, ".json")
+    model, rest = first_that_ends(".onnx", arguments)
+    enrollment, rest = first_that_ends(".json", rest)
     if rest:
         raise ConfigError(
             f"'{rest[0]}' is neither a model nor an enrollment", remedy="wordprint serve [MODEL.onnx] [KEYWORDS.json]"

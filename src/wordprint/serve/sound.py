@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from wordprint.errors import AudioError
 from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.spot.pcm import Layout
 
 RATES_HZ = (4_000, 384_000)
 CHANNELS = (1, 32)
@@ -52,7 +52,7 @@ class Sound:
             )
         if not self._rate:
             self._begin(rate)
-        mono = _decoded(payload, width, channels)
+        mono: NDArray[np.float32] = Layout(rate, channels, _SUBTYPES[width], width).decode(payload).mean(axis=1)
         return mono if self._resampler is None else self._resampled(mono)
 
     def end(self) -> NDArray[np.float32]:
@@ -69,15 +69,3 @@ class Sound:
     def _resampled(self, mono: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
         samples: NDArray[np.float32] = self._resampler.resample_chunk(mono, last=last)
         return samples
-
-
-def _decoded(payload: bytes, width: int, channels: int) -> NDArray[np.float32]:
-    """(N,) mean of the channels, full scale ±1."""
-    import soundfile
-
-    samples, _ = soundfile.read(
-        BytesIO(payload), dtype="float32", always_2d=True, format="RAW", endian="LITTLE",
-        subtype=_SUBTYPES[width], channels=channels, samplerate=SAMPLE_RATE,
-    )  # fmt: skip
-    mono: NDArray[np.float32] = samples.mean(axis=1)
-    return mono

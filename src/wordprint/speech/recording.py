@@ -26,7 +26,7 @@ from wordprint.speech.part import Part
 from wordprint.speech.parts import find_parts, is_mp3
 from wordprint.speech.quiet import quiet
 
-_MIX_S = 0.25
+MIX_S = 0.25
 """How channels are mixed is decided for stretches counted from the beginning: the same in a part and in the whole."""
 
 BLOCK_S = 60.0
@@ -84,7 +84,7 @@ class Recording:
         self, first: int = 0, last: int | None = None, block_s: float | None = None
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Frames `[first, last)`, fewer where the recording ends before, as blocks: (n, channels) and their mix to mono (n,)."""
-        grid = round(_MIX_S * self.sample_rate) if self.channels > 1 else 1
+        grid = round(MIX_S * self.sample_rate) if self.channels > 1 else 1
         size = max(1, round((BLOCK_S if block_s is None else block_s) * self.sample_rate / grid)) * grid
         place = first - first % grid
         end = self.frames if last is None else min(last, self.frames)

@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from wordprint.errors import AudioError, ConfigError, EnrollmentError
 from wordprint.model import Model
 from wordprint.records import Detection
-from wordprint.speech.audio import SAMPLE_RATE, stream_audio
+from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.mix import as_samples
 from wordprint.spot.decide import Decider, Peak
 from wordprint.spot.enroll import Enrollment, Recording, enroll
+from wordprint.spot.listen import listen
+from wordprint.spot.microphone import Microphone
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.source import Blocks, blocks_of
 from wordprint.stages.options import check
 
 
@@ -122,15 +125,23 @@ class Spotter:
     def spot(self, audio: str | Path | NDArray[np.float32]) -> Iterator[Detection]:
         """Detections in a recording of any format and length, or in samples as for `process`, as they are found.
 
-        Memory is constant. The recording is a stream of its own: what was given to `process` before is forgotten.
+        Memory is constant. `-` is the standard input; it and other pipes hold WAV, or raw 16-bit samples at 16 kHz (else `listen`
+        to a `Pipe`). The recording is a stream of its own: what was given to `process` before is forgotten.
         """
         self.reset()
-        blocks = stream_audio(audio) if isinstance(audio, (str, Path)) else iter([audio])
+        blocks = blocks_of(audio) if isinstance(audio, (str, Path)) else iter([audio])
         for block in blocks:
             yield from self.process(block)
         if self._looked + self._filled == 0:
             raise AudioError("the audio holds 0 samples", reason="empty_audio")
         yield from self.flush()
+
+    def listen(self, blocks: Blocks | None = None) -> Iterator[Detection]:
+        """Detections in live audio as they are made: that of the default microphone (extra `mic`), or `blocks` of another source.
+
+        See wordprint.spot.microphone and wordprint.spot.source. What was given to `process` before is forgotten.
+        """
+        return listen(self, Microphone() if blocks is None else blocks)
 
     def __copy__(self) -> Spotter:
         """A stream of its own: the two hear the same so far, and then each what it is given. The model is shared."""

@@ -228,23 +228,52 @@ TABLE = (
     ),
     Command(
         name="spot",
-        summary="find enrolled keywords in a recording",
-        help="Find enrolled keywords in recordings; prints time, keyword and similarity as it goes.",
+        summary="find enrolled keywords in recordings, on standard input or in a pipe",
+        help="Find enrolled keywords in recordings and pipes; prints time, keyword and similarity as it goes.",
         functions=("wordprint.spot.stream:spot",),
         command="wordprint.commands.keywords:spot",
         arguments=(
             Argument(
                 "arguments",
-                "The model (left out: the one that comes with wordprint), the enrollment (left out: keywords.json), and the"
-                " recordings to listen to.",
+                "The model (left out: the one that comes with wordprint), the enrollment (left out: keywords.json), and what to"
+                " listen to: recordings, FIFOs, or - for standard input (WAV or raw samples).",
                 str,
                 "[MODEL.onnx] [KEYWORDS.json] RECORDING",
                 many=True,
             ),
         ),
-        options=(("config", "wordprint.spot.options:SpotConfig"),),
+        options=(
+            ("config", "wordprint.spot.options:SpotConfig"),
+            ("raw", "wordprint.spot.options:RawConfig"),
+            ("report", "wordprint.spot.options:ReportConfig"),
+        ),
         output=False,
         overwrite=False,
+    ),
+    Command(
+        name="listen",
+        summary="find enrolled keywords in what a microphone hears",
+        help="Find enrolled keywords in what a microphone hears, until Ctrl-C; prints each at once.",
+        command="wordprint.commands.keywords:listen",
+        arguments=(
+            Argument(
+                "arguments",
+                "The model (left out: the one that comes with wordprint) and the enrollment (left out: keywords.json).",
+                str,
+                "[MODEL.onnx] [KEYWORDS.json]",
+                many=True,
+                default=(),
+            ),
+            Argument("devices", "List the microphones and end.", bool, default=False, flag=True),
+        ),
+        options=(
+            ("config", "wordprint.spot.options:SpotConfig"),
+            ("microphone", "wordprint.spot.options:MicrophoneConfig"),
+            ("report", "wordprint.spot.options:ReportConfig"),
+        ),
+        output=False,
+        overwrite=False,
+        extras=("mic",),
     ),
     Command(
         name="serve",
