@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from browser import chromium, opened  # noqa: F401 (a fixture)
 from wordprint.commands.parser import parse
 from wordprint.desk.index import listen, next_steps, write_index
 from wordprint.desk.options import DemoConfig
@@ -52,6 +53,12 @@ def test_each_stage_has_its_line_and_links_lead_somewhere(work):
     assert sorted(links) == ["export/MODEL_CARD.md", "export/model.onnx", "validate/report.html", "words <1>.html"]
     assert all((work / link).is_file() for link in links)
     assert "://" not in page
+
+
+def test_it_fits_a_narrow_window_and_loads_nothing(work, chromium):  # noqa: F811
+    with opened(chromium, write_index(work), "dark") as tab:
+        tab.set_viewport_size({"width": 390, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_a_page_that_would_be_the_same_is_left(work):
