@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from wordprint.cli import COMMANDS, main
+from wordprint.config import RunConfig
 from wordprint.speech.audio import write_audio
 
 REPOSITORY = Path(__file__).parents[1]
@@ -130,6 +131,13 @@ def test_run_explains_itself_on_one_screen(capsys):
         assert lines[0] < len(text.splitlines()) < lines[1]
         assert "(default: )" not in text
         assert "None" not in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_recipe_is_offered_where_it_has_a_section(name, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert ("--recipe" in capsys.readouterr().out) == (name in ("run", "plan") or hasattr(RunConfig(), name))
 
 
 def test_flags_of_sections_lists_and_switches_reach_the_stage(monkeypatch):

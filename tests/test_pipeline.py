@@ -38,6 +38,7 @@ def finished(tmp_path_factory) -> Path:
     shown = result.stdout.split()
     assert str(folder / "work/export/model.onnx") in shown
     assert str(folder / "work/evaluate/report.html") in shown
+    assert shown[:2] == ["open", str(folder / "work/index.html")]
     assert 'another voice says "please set the thermostat' in result.stderr
     return folder
 
@@ -51,7 +52,13 @@ def test_a_corpus_too_small_for_a_test_still_ends_with_a_model(tmp_path):
     assert "words: 2 speakers are too few for all sides of the split" in result.stderr
     assert "export: no int8 version: the int8 model has a mean cosine of" in result.stderr
     assert "evaluate: skipped, as work/words has no segments in the split 'test'" in result.stderr
-    assert result.stdout.split() == ["work/validate/report.html", "work/export/model.onnx"]
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[0][:2] == ["open", "work/index.html"]
+    paths = ["made work/validate/report.html", "work/train/report.html", "work/export/model.onnx", "listen work/demo/sentence.flac"]
+    assert [" ".join(line) for line in lines[1:5]] == paths
+    assert lines[5][:3] == ["next", "wordprint", "inspect"]
+    page = (tmp_path / "work" / "index.html").read_text(encoding="utf-8")
+    assert page.count("not done") == 1  # evaluate
     assert not (tmp_path / "work" / "evaluate").exists()
     assert (tmp_path / "work" / "demo" / "stage.json").is_file()
 

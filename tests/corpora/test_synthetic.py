@@ -108,6 +108,7 @@ def test_corpus_and_its_word_times(tmp_path: Path) -> None:
         truth = words[utterance.meta["source_id"]]
         assert utterance.language == "en"
         assert utterance.meta["name"] == truth["voice"]
+        assert "espeak-ng, a program under GPL" in utterance.meta["licence"]
         voices[utterance.speaker].add(truth["voice"])
         assert [word for word, _, _ in truth["words"]] == utterance.transcript.lower().split()
         samples = read_audio(utterance.audio)

@@ -140,6 +140,8 @@ def test_report_is_one_file_that_names_the_figures(scored):
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
     assert "Accuracy at 5 % FAR" in page
     assert page.count("<svg") >= 3
+    assert "Confusion matrix" in page
+    assert "Keyword by keyword" in page
     assert "MFCC + DTW" in page
     assert "None of these words was in the training vocabulary" in page
 

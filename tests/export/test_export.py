@@ -232,7 +232,7 @@ def test_an_int8_version_that_fails_its_check_is_dropped_and_the_other_kept(chec
     assert [path.name for path in (tmp_path / "out").rglob("*.onnx")] == ["model.onnx"]
     (line,) = read_jsonl(tmp_path / "out" / "dropped.jsonl")
     assert line["item"] == "model.int8.onnx"
-    assert "expected at least 1.1; train longer, or lower min_int8_cosine" in line["detail"]
+    assert "expected at least 1.1; train longer, or lower --min-int8-cosine" in line["detail"]
     assert "no int8 version" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
     assert not export(checkpoint, tmp_path / "out", ExportConfig(), words=dataset).fresh
 

@@ -169,6 +169,12 @@ def test_it_draws_the_word_between_its_boundaries(tones, chromium, color_scheme)
         assert "".join(phones).lower() == titles(tab)[2]
 
 
+def test_a_narrow_window_scrolls_pictures_and_not_the_page(tones, chromium):  # noqa: F811
+    with opened(chromium, tones[0]) as tab:
+        tab.set_viewport_size({"width": 390, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_it_plays(tones, chromium):  # noqa: F811
     with opened(chromium, tones[0]) as tab:
         row = tab.locator(".row").nth(1)

@@ -151,7 +151,7 @@ def _add_how(parser: argparse.ArgumentParser, row: Command) -> None:
         group.add_argument("--cluster", metavar="ADDRESS", help=text)
     if row.overwrite:
         group.add_argument("--overwrite", action="store_true", help="Replace another run's output in that folder.")
-    if row.options:
+    if row.run or row.name in ("run", "plan", "spot"):  # a recipe has no section for the others
         group.add_argument("--recipe", metavar="FILE.toml", help="Options from this file, where no flag gives them.")
     group.add_argument("-h", "--help", action="store_true", help="Show this help.")
 

@@ -17,7 +17,20 @@ from wordprint.errors import ConfigError
 def run(sources: tuple[str, ...], work: Path, config: Any, how: dict[str, Any]) -> None:
     config = dataclasses.replace(config, sources=sources) if sources else config
     receipts = pipeline.run(work, config, **how)
-    print("\n".join(str(path) for receipt in receipts for path in receipt.show))
+    if not receipts:
+        return
+    from wordprint.desk.index import listen, next_steps, write_index
+
+    groups: dict[str, list[tuple[object, str]]] = {
+        "open": [(write_index(work), "what each stage did, with links")],
+        "made": [(path, "") for receipt in receipts for path in receipt.show],
+        "listen": [(path, "") for path in listen(work)],
+        "next": [*next_steps(work)],
+    }
+    width = max(len(str(entry)) for entries in groups.values() for entry, _ in entries)
+    for label, entries in groups.items():
+        for number, (entry, note) in enumerate(entries):
+            print(f"{label if not number else '':<8}{entry!s:<{width}}  {note}".rstrip())
 
 
 def align(utterances: Path, output: Path, compare: Path | None, config: Any, how: dict[str, Any]) -> None:

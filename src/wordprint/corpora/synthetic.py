@@ -2,7 +2,7 @@
 
 LibriSpeech layout under OUTPUT/synthetic, and `words.jsonl`: one line per utterance with `utterance_id`, `speaker`, `voice`
 and `words`, a list of [word, start_s, end_s]. The recordings are slightly noisy and differ in rate, pitch and level.
-No licence applies to the speech itself; espeak-ng is GPL-3.0-or-later software.
+Nobody states a licence of the speech; the program that makes it, espeak-ng, is GPL-3.0-or-later. Each utterance says so.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from wordprint.stages.manifest import atomic_path, read_jsonl, write_jsonl, writ
 FOLDER = "synthetic"
 SUBSET = "espeak"
 WORDS = f"{FOLDER}/words.jsonl"
+LICENCE = "not stated; spoken by espeak-ng, a program under GPL-3.0-or-later"
 
 _SHARD_SIZE = 32  # utterances that one task speaks
 _CHAPTER_SIZE = 50
@@ -59,7 +60,8 @@ class Line:
 
 def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
     """What `write_corpus` wrote: English in the layout of LibriSpeech."""
-    return librispeech.prepare(path, replace(config, language="en"))
+    for found in librispeech.prepare(path, replace(config, language="en")):
+        yield found if isinstance(found, Problem) else replace(found, meta={**found.meta, "licence": LICENCE})
 
 
 def draw_speakers(count: int, seed: int) -> list[Speaker]:

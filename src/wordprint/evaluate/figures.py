@@ -12,18 +12,22 @@ from wordprint.evaluate.data import Data
 from wordprint.evaluate.few_shot import FewShotResult
 from wordprint.evaluate.metrics import DetCurve
 from wordprint.evaluate.projection import tsne
-from wordprint.pages.html import INK, PAPER, SERIES, figure_svg, new_figure
+from wordprint.pages.html import INK, PAPER, SERIES, figure_svg, new_figure, whole_numbers
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 MAP_WORDS, MAP_TOKENS = 12, 600
 """Words and tokens shown on an embedding map: more can't be told apart."""
+LEAST_TOKENS = 20
+"""Of fewer points a map shows nothing."""
 
 _RATES = (0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 80)
 """Percents marked on the axes of a DET plot."""
 _RANGE = (0.05, 90.0)
 _MARKERS = "os^D"
+_POINTS_PER_INCH, _LETTER, LABEL_HEIGHT = 72, 6.6, 13.0
+"""The width of a letter of the map's labels and the height of a label, in points."""
 
 
 def det_plot(result: FewShotResult, title: str) -> Markup | None:
@@ -66,39 +70,55 @@ def shots_plot(result: FewShotResult, names: dict[str, str], title: str) -> Mark
 
 
 def embedding_map(data: Data, words: list[str], generator: np.random.Generator, title: str) -> Markup | None:
-    """t-SNE of the tokens of at most MAP_WORDS of `words`, each word named where its tokens lie; None under four tokens."""
+    """t-SNE of the tokens of at most MAP_WORDS of `words`, each word named where its tokens lie; None under LEAST_TOKENS."""
     names = data.words
     shown = sorted(words, key=lambda word: (-int((names == word).sum()), word))[:MAP_WORDS]
     tokens = np.concatenate([_some(np.flatnonzero(names == word), MAP_TOKENS // len(shown), generator) for word in shown])
-    if len(tokens) < 4:
+    if len(tokens) < LEAST_TOKENS:
         return None
     positions = tsne(data.embeddings[tokens])
     figure, axes = new_figure(width_in=7.6, height_in=5.2)
     axes.set_axis_off()
     from matplotlib.patheffects import withStroke
 
-    for number, word in enumerate(sorted(shown)):
+    shown, middles = sorted(shown), []
+    for number, word in enumerate(shown):
         mine = positions[names[tokens] == word]
         colour, marker = SERIES[number % len(SERIES)], _MARKERS[number // len(SERIES) % len(_MARKERS)]
         axes.scatter(mine[:, 0], mine[:, 1], s=13, color=colour, marker=marker, linewidths=0, alpha=0.75, rasterized=True)
-        middle = mine[np.argmin(((mine - np.median(mine, axis=0)) ** 2).sum(axis=1))]
+        middles.append(mine[np.argmin(((mine - np.median(mine, axis=0)) ** 2).sum(axis=1))])
+    ranges = np.array([axes.get_xlim(), axes.get_ylim()])
+    points = _POINTS_PER_INCH * figure.get_size_inches() / (ranges[:, 1] - ranges[:, 0])
+    places = labels_apart(np.array(middles) * points, np.array([_LETTER * (len(word) + 1) for word in shown])) / points
+    for number, (word, place) in enumerate(zip(shown, places, strict=True)):
         axes.annotate(
-            word, middle, color=colour, fontsize=10, weight="bold", ha="center", va="center",
+            word, place, color=SERIES[number % len(SERIES)], fontsize=10, weight="bold", ha="center", va="center",
             path_effects=[withStroke(linewidth=3, foreground=PAPER)],
         )  # fmt: skip
     return figure_svg(figure, title)
 
 
+def labels_apart(places: NDArray[np.float64], widths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Middles of labels (n, 2) moved up until none covers another; they are `widths` (n,) wide. All in points."""
+    moved, placed = places.copy(), list[int]()
+    for number in np.argsort(places[:, 1], kind="stable").tolist():
+        beside = [other for other in placed if abs(moved[other, 0] - moved[number, 0]) < (widths[other] + widths[number]) / 2]
+        for other in sorted(beside, key=lambda other: moved[other, 1]):
+            if abs(moved[other, 1] - moved[number, 1]) < LABEL_HEIGHT:
+                moved[number, 1] = moved[other, 1] + LABEL_HEIGHT
+        placed.append(number)
+    return moved
+
+
 def histogram(values: ArrayLike, label: str, title: str) -> Markup | None:
-    """Counts of the finite values; None when there are none or all are equal."""
+    """Counts of the finite values; None when there are none or nearly all are equal."""
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
-    if len(finite) < 2 or finite.min() == finite.max():
+    low, high = np.quantile(finite, [0.005, 0.995]) if len(finite) else (0.0, 0.0)
+    if high - low <= 1e-3 * max(abs(low), abs(high)):
         return None
     figure, axes = new_figure(label, "Tokens")
-    low, high = np.quantile(finite, [0.005, 0.995])
-    if low == high:
-        low, high = finite.min(), finite.max()
+    whole_numbers(axes.yaxis)
     axes.hist(np.clip(finite, low, high), bins=int(np.clip(2 * len(finite) ** 0.5, 8, 40)), color=SERIES[0])
     return figure_svg(figure, title)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wordprint.evaluate import figures
 from wordprint.evaluate.data import Data
 from wordprint.evaluate.few_shot import Estimate, FewShotResult, far_name
+from wordprint.evaluate.keywords import by_keyword
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.protocols import OPEN_SET, SAME_DIFFERENT, USER_DEFINED, Outcome
 from wordprint.pages.html import audio_data_uri, percent, render
@@ -48,6 +49,7 @@ def _section(data: Data, outcomes: dict[str, Outcome], entry: dict[str, Any], co
         "user_defined": _few_shot_table(outcomes[USER_DEFINED]),
         "same_different": {"figures": same, "rows": _same_different_rows(same)} if "estimates" in same else None,
         "plots": [] if open_set.result is None else _few_shot_plots(data, open_set.result),
+        "keywords": by_keyword(open_set.result, data.words[open_set.tokens]) if open_set.result is not None else None,
         "map": figures.embedding_map(data, words, generator, f"Embedding map of {data.name}"),
         "histograms": _histograms(data),
         "confused": _confused(data, open_set, config.players),
@@ -132,8 +134,9 @@ def _few_shot_plots(data: Data, result: FewShotResult) -> list[Plot]:
         caption = "Best similarity of a query, known against unknown words; trials of all draws together. Dotted: equal error."
         plots.append(("Detection error trade-off", det, caption))
     names = {name: label(name) for name in result.best.estimates if name == "closed" or name.startswith("accuracy")}
-    svg = figures.shots_plot(result, names, f"Accuracy by number of shots on {data.name}")
-    plots.append(("Accuracy by number of shots", svg, "Mean over the draws; bars are 95 % intervals."))
+    if len(result.results) > 1:
+        svg = figures.shots_plot(result, names, f"Accuracy by number of shots on {data.name}")
+        plots.append(("Accuracy by number of shots", svg, "Mean over the draws; bars are 95 % intervals."))
     return plots
 
 

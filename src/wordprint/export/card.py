@@ -42,7 +42,12 @@ def model_card(metadata: dict[str, Any], details: dict[str, Any], config: Export
     """MODEL_CARD.md from the template beside this module: bounds that were checked, since last digits depend on threads."""
     template = Template((resources.files("wordprint.export") / "model_card.md").read_text(encoding="utf-8"))
     threshold, cosine = metadata["threshold"], details.get("int8_cosine")
-    int8 = f"mean cosine with the network of at least {config.min_int8_cosine:g} on {cosine['words']} real words" if cosine else ""
+    int8 = (
+        f"mean cosine with the network of at least {config.min_int8_cosine:g} on {cosine['words']} words."
+        " Only the mean decides whether it may be exported; single words can be less alike."
+        if cosine
+        else "no int8 version."
+    )
     network = metadata["network"]
     return template.substitute(
         name=metadata["name"],
@@ -65,7 +70,7 @@ def model_card(metadata: dict[str, Any], details: dict[str, Any], config: Export
         threshold=f"{threshold['similarity']:.4f}",
         calibration="\n".join(f"| {key} | {_cell(value)} |" for key, value in threshold.items() if key != "similarity"),
         max_difference=f"{config.max_difference:g}",
-        int8=int8 or "no int8 version",
+        int8=int8,
     )
 
 

@@ -168,7 +168,7 @@ def check_int8(
         raise ParityError(
             f"the int8 model has a mean cosine of {figures['mean']} with the network on {len(cosines)} real words",
             expected=f"at least {limit:g}",
-            remedy="train longer, or lower min_int8_cosine",
+            remedy="train longer, or lower --min-int8-cosine",
         )
     return figures
 

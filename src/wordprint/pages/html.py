@@ -23,6 +23,7 @@ from wordprint.stages.units import readable_duration
 if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK, GRID, PAPER = "#71757e", "#b4b8c1", "#fdfdfe"
@@ -69,9 +70,17 @@ def new_figure(x_label: str = "", y_label: str = "", width_in: float = 5.4, heig
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(which="both", colors=INK, labelsize=9, length=3)
+    axes.ticklabel_format(useOffset=False)  # "+1" in a corner is overlooked
     axes.set_xlabel(x_label, color=INK, fontsize=9.5)
     axes.set_ylabel(y_label, color=INK, fontsize=9.5)
     return figure, axes
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Ticks of counts, at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 def figure_svg(figure: Figure, title: str) -> Markup:

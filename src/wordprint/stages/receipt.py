@@ -42,15 +42,20 @@ class Receipt:
         return [self.output / name for name in self.outputs if Path(name).suffix in (".html", ".onnx")]
 
     @property
+    def kept(self) -> str:
+        """What came of it in one line: items kept, those dropped by reason, and the seconds it took."""
+        counts = self.counts
+        line = f"{counts.get('kept', 0)} of {counts.get('in', 0)} kept"
+        if counts.get("dropped"):
+            line += " (dropped: " + ", ".join(f"{count} {reason}" for reason, count in counts["dropped"].items()) + ")"
+        return f"{line}, {self.wall_s:.1f} s"
+
+    @property
     def summary(self) -> str:
         """One line for people."""
         if not self.fresh:
             return f"{self.stage}: already done in {self.output} (same inputs and options)"
-        counts = self.counts
-        line = f"{self.stage}: {counts.get('kept', 0)} of {counts.get('in', 0)} kept"
-        if counts.get("dropped"):
-            line += " (dropped: " + ", ".join(f"{count} {reason}" for reason, count in counts["dropped"].items()) + ")"
-        return f"{line}, {self.wall_s:.1f} s → {self.output}"
+        return f"{self.stage}: {self.kept} → {self.output}"
 
 
 def config_to_json(config: Any) -> dict[str, Any]:

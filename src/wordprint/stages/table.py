@@ -155,11 +155,12 @@ TABLE = (
     Command(
         name="train",
         summary="train an encoder so that recordings of one word land close together",
-        help="Train an encoder; a run that was stopped goes on from its last checkpoint, one that is done from its last step.",
+        help="Train an encoder; a run that was stopped goes on from its last validation, one that is done from its last step."
+        " Writes report.html with the curves.",
         functions=("wordprint.train.stage:train",),
         arguments=(Argument("words", "Folder that 'words' wrote."),),
         options=(("config", "wordprint.train.options:TrainConfig"),),
-        extras=("words", "train"),
+        extras=("words", "train", "report"),
         run=True,
     ),
     Command(
@@ -169,7 +170,12 @@ TABLE = (
         functions=("wordprint.export.stage:export",),
         arguments=(
             Argument("checkpoint", "Folder that 'train' wrote."),
-            Argument("words", "Word dataset whose validation words calibrate int8 and the threshold.", default=None, flag=True),
+            Argument(
+                "words",
+                "Word dataset that calibrates int8 (training words) and the threshold (validation words).",
+                default=None,
+                flag=True,
+            ),
         ),
         options=(("config", "wordprint.export.options:ExportConfig"),),
         extras=("words", "train"),

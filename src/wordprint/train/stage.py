@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.contract import HowToRun, StageRun, run_stage
+from wordprint.stages.manifest import write_text
 from wordprint.stages.options import check
 from wordprint.stages.progress import SILENT, Progress
 from wordprint.stages.receipt import Receipt
@@ -24,6 +25,7 @@ from wordprint.train.data import TrainingWords
 from wordprint.train.device import make_fabric, quiet_libraries
 from wordprint.train.loop import HISTORY, Fit
 from wordprint.train.options import TrainConfig
+from wordprint.train.report import REPORT, render_report
 from wordprint.train.validation import ValidationWords
 from wordprint.words.dataset import WordDataset
 from wordprint.words.split import check_leaks
@@ -32,10 +34,10 @@ from wordprint.words.split import check_leaks
 def train(words: str | Path, output: str | Path, config: TrainConfig = TrainConfig(), **how: Unpack[HowToRun]) -> Receipt:
     """Train an encoder on the training side of a word dataset and keep the one that validates best.
 
-    Writes `best.*`, `last.safetensors`, `training_words.txt`, `training_speakers.txt`, `history.jsonl` and `tensorboard/` (see
-    checkpoint.py). A run that was killed goes on from `last.*`; so does a finished one that is given more `steps`, unless
-    `overwrite`. Raises ConfigError for options that make no sense, LeakError
-    when the dataset's split leaks, DatasetError for too few words or speakers, and WordprintError when training diverges.
+    Writes `best.*`, `last.safetensors`, `training_words.txt`, `training_speakers.txt`, `history.jsonl`, `report.html` and
+    `tensorboard/` (see checkpoint.py). A run that was killed goes on from `last.*`; so does a finished one that is given more
+    `steps`, unless `overwrite`. Raises ConfigError for options that make no sense, LeakError when the dataset's split leaks,
+    DatasetError for too few words or speakers, and WordprintError when training diverges.
     """
     check(config)
     quiet_libraries()
@@ -70,11 +72,13 @@ def _train(stage: StageRun, fabric: Fabric, words: str | Path, config: TrainConf
     for split, count in sorted(zip(splits, np.bincount(codes).tolist(), strict=True)):
         if split != "train":
             stage.drop_many(f"split_{split}", count)
+    page = render_report(stage.output.name, fit.history, len(trained.words), len(trained.speakers), details)
+    write_text(stage.output / REPORT, page)
     files = [f"{checkpoint.BEST}.safetensors", f"{checkpoint.BEST}.json", f"{checkpoint.LAST}.safetensors"]
     return stage.finish(
         total=len(dataset),
         kept=len(trained.indices),
-        outputs=[*files, checkpoint.WORDS, checkpoint.SPEAKERS, HISTORY],
+        outputs=[*files, checkpoint.WORDS, checkpoint.SPEAKERS, HISTORY, REPORT],
         details=details,
     )
 
