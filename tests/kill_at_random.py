@@ -144,7 +144,7 @@ def contents(folder: Path) -> dict[str, str]:
         data = path.read_bytes().replace(os.fsencode(folder), b".")
         if path.name == "stage.json":
             receipt = json.loads(data)
-            left_out = {"wall_s", "finished", "outputs"}
+            left_out = {"wall_s", "finished", "outputs", "packages"}  # packages: those that the process had imported
             if receipt["stage"] in ("train", "export"):
                 left_out.add("details")  # speed; the last digits of a difference, which hang on torch's threads
             data = json.dumps({key: receipt[key] for key in receipt if key not in left_out}).encode()

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from wordprint.cli import COMMANDS, main
-from wordprint.config import RunConfig
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -117,6 +116,8 @@ def test_run_explains_itself_on_one_screen(capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_recipe_is_offered_where_it_has_a_section(name, capsys):
+    from wordprint.config import RunConfig
+
     with pytest.raises(SystemExit):
         main([name, "--help"])
     assert ("--recipe" in capsys.readouterr().out) == (name in ("run", "plan") or hasattr(RunConfig(), name))
