@@ -14,11 +14,8 @@ import numpy as np
 import pytest
 
 from wordprint.cli import COMMANDS, main
-<<<<<<< HEAD
 from wordprint.config import RunConfig
 from wordprint.speech.audio import write_audio
-=======
->>>>>>> reports
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -138,7 +135,6 @@ def test_run_explains_itself_on_one_screen(capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_recipe_is_offered_where_it_has_a_section(name, capsys):
-    from wordprint.config import RunConfig
 
     with pytest.raises(SystemExit):
         main([name, "--help"])

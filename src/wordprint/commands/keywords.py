@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from wordprint import pipeline
+from wordprint.commands.detections import Reporter
 from wordprint.commands.live import follow
-from wordprint.commands.report import Reporter
 from wordprint.errors import ConfigError
 from wordprint.spot.keep import DetectionKeeper
 from wordprint.spot.microphone import Microphone

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.commands.report import Reporter
+from wordprint.commands.detections import Reporter
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.listen import tapped
 from wordprint.spot.microphone import Microphone
