@@ -14,7 +14,7 @@ from wordprint.errors import DiskFullError, InputError, disk_errors, kind_of
 from wordprint.speech.audio import write_audio
 from wordprint.speech.lexicon import Lexicon
 from wordprint.speech.textgrid import read_textgrid
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 from wordprint.stages.manifest import read_jsonl, write_text
 from wordprint.stages.recipe import read_toml
 from wordprint.words.folders import WordFolder

@@ -285,3 +285,11 @@ def test_children_are_reaped():
         programs.start({})
     programs.finish()
     assert children() <= before  # none of them is left to wait for
+
+
+def test_one_bad_recording_among_several_is_said_and_the_rest_is_heard(start, folder, expected):
+    (folder / "bad.wav").write_bytes(b"no sound")
+    code, lines, said = finish(start("spot", "bad.wav", "stream.wav"))
+    assert (code, len(lines)) == (2, len(expected))
+    assert "skipped: bad.wav can't be read as audio" in said
+    assert "wordprint: error: 1 of 2 recordings could not be listened to" in said

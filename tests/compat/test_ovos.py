@@ -15,7 +15,7 @@ from toy_model import enroll_words, stream_of
 from wordprint.errors import AudioError, EnrollmentError
 from wordprint.speech.audio import to_float32, to_int16
 from wordprint.spot.choose import choose
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.stream import Spotter
 
 STREAM = to_int16(stream_of(("red", 0.5), ("green", 1.6), ("blue", 2.7), ("red", 3.9), seconds=5.5))

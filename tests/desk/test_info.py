@@ -109,7 +109,7 @@ def test_a_model_tells_its_metadata(tmp_path):
 
 
 def test_an_enrollment_tells_its_keywords_and_their_shots(tmp_path):
-    from wordprint.spot.enroll import Enrollment, Keyword, Shot
+    from wordprint.spot.enrollment import Enrollment, Keyword, Shot
 
     shots = (
         Shot("a.wav", 0.1, 0.9, -20.0, (1.0, 0.0), 0.8),

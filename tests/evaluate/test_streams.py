@@ -20,7 +20,8 @@ from wordprint.model import Model
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import write_audio
 from wordprint.speech.textgrid import write_textgrid
-from wordprint.spot.enroll import Enrollment, make_keyword
+from wordprint.spot.enroll import make_keyword
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.stream import Spotter
 from wordprint.stages.manifest import digest_file, read_jsonl, write_jsonl
 from wordprint.words.options import WordsConfig

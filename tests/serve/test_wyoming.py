@@ -30,7 +30,7 @@ from wordprint.serve.options import ServeConfig
 from wordprint.serve.wyoming import Server, is_loopback, parse_address
 from wordprint.speech.audio import resample, to_float32, to_int16
 from wordprint.spot.choose import choose
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 

@@ -7,7 +7,8 @@ import pytest
 from toy_model import padded, word
 from wordprint.errors import EnrollmentError
 from wordprint.spot.choose import choose
-from wordprint.spot.enroll import Enrollment, enroll
+from wordprint.spot.enroll import enroll
+from wordprint.spot.enrollment import Enrollment
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from toy_model import RATE, padded, word
 from wordprint.errors import EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.speech.audio import resample, to_int16, write_audio
-from wordprint.spot.enroll import Enrollment, centred, enroll
+from wordprint.spot.enroll import centred, enroll
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 from wordprint.spot.trim import Speech, find_speech

@@ -16,7 +16,8 @@ from toy_model import RATE, padded, stream_of, word
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.speech.audio import read_audio, stream_audio, to_int16, write_audio
 from wordprint.spot.decide import Decider
-from wordprint.spot.enroll import Enrollment, enroll
+from wordprint.spot.enroll import enroll
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter, spot
 

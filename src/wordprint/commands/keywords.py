@@ -8,7 +8,7 @@ from pathlib import Path
 from wordprint import pipeline
 from wordprint.commands.detections import Reporter
 from wordprint.commands.live import follow
-from wordprint.errors import ConfigError
+from wordprint.errors import AudioError, ConfigError, InputError
 from wordprint.spot.keep import DetectionKeeper
 from wordprint.spot.microphone import Microphone
 from wordprint.spot.microphone import devices as microphones
@@ -43,15 +43,23 @@ def spot(arguments: tuple[str, ...], config: SpotConfig, raw: RawConfig, report:
             "rate, channels or format is set, but no recording is a pipe, and files have a header",
             remedy="leave them out, or read the file as a pipe: wordprint spot - < FILE",
         )
-    spotter = Spotter(model, enrollment or "keywords.json", config)
+    spotter, bad = Spotter(model, enrollment or "keywords.json", config), 0
     with Reporter(spotter, report) as reporter:
         for recording in recordings:
             reporter.recording = recording if len(recordings) > 1 else ""
-            if is_pipe(recording):
-                if not follow(Pipe(recording, raw), reporter):
-                    break
-            elif not sum(map(reporter.say, spotter.spot(recording))):
-                print(f"{recording}: no keyword was heard", file=sys.stderr)
+            try:
+                if is_pipe(recording):
+                    if not follow(Pipe(recording, raw), reporter):
+                        break
+                elif not sum(map(reporter.say, spotter.spot(recording))):
+                    print(f"{recording}: no keyword was heard", file=sys.stderr)
+            except AudioError as error:
+                if len(recordings) == 1:
+                    raise
+                print(f"skipped: {error}", file=sys.stderr)
+                bad += 1
+    if bad:
+        raise InputError(f"{bad} of {len(recordings)} recordings could not be listened to", remedy="see the lines above")
 
 
 def listen(

@@ -13,7 +13,7 @@ from wordprint.model import Model
 from wordprint.serve.announce import announced
 from wordprint.serve.options import ServeConfig
 from wordprint.serve.wyoming import Server, is_loopback
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from wordprint import model as models
 from wordprint.errors import ConfigError, InputError
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_int16
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 

@@ -15,7 +15,7 @@ from ovos_plugin_manager.templates.hotwords import HotWordEngine, HotWordVerifie
 from wordprint.errors import AudioError
 from wordprint.speech.audio import to_float32
 from wordprint.spot.choose import choose
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 

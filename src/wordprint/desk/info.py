@@ -143,7 +143,7 @@ def _document(path: Path) -> Facts:
 
 def _enrollment(path: Path) -> Facts:
     """Each keyword with its shots, without embeddings."""
-    from wordprint.spot.enroll import Enrollment
+    from wordprint.spot.enrollment import Enrollment
 
     enrollment = Enrollment.load(path)
     keywords = []

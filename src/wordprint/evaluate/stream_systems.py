@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import ModelError
 from wordprint.model import Model, WaveformEmbedder, load_class, load_embedder
-from wordprint.spot.enroll import Enrollment, make_keyword
+from wordprint.spot.enroll import make_keyword
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 

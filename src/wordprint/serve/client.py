@@ -18,7 +18,7 @@ from wordprint.errors import EnrollmentError, InputError, WordprintError
 from wordprint.records import Detection as Found
 from wordprint.serve.sound import Sound, second_bytes
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.stream import Spotter
 
 if TYPE_CHECKING:

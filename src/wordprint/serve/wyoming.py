@@ -22,7 +22,7 @@ from wordprint.serve.client import Client
 from wordprint.serve.frames import read_event
 from wordprint.serve.options import ServeConfig
 from wordprint.spot.choose import choose
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wordprint.errors import EnrollmentError
-from wordprint.spot.enroll import Enrollment
+from wordprint.spot.enrollment import Enrollment
 
 
 def choose(enrollment: Enrollment, names: Sequence[str] = ()) -> Enrollment:

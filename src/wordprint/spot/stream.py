@@ -23,7 +23,8 @@ from wordprint.records import Detection
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.mix import as_samples
 from wordprint.spot.decide import Decider, Peak
-from wordprint.spot.enroll import Enrollment, Recording, enroll
+from wordprint.spot.enroll import Recording, enroll
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.listen import listen
 from wordprint.spot.microphone import Microphone
 from wordprint.spot.options import SpotConfig
