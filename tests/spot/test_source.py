@@ -20,10 +20,9 @@ from toy_model import RATE, padded, stream_of, word
 from wordprint.errors import AudioError, ConfigError, InputError
 from wordprint.speech.audio import read_audio, resample, stream_audio, to_float32, to_int16, write_audio
 from wordprint.spot.enroll import enroll
-from wordprint.spot.listen import tapped
 from wordprint.spot.microphone import Microphone
 from wordprint.spot.options import RawConfig
-from wordprint.spot.source import Feed, Pipe, is_pipe
+from wordprint.spot.source import Feed, Pipe, is_pipe, tapped
 from wordprint.spot.stream import Spotter
 
 STREAM = stream_of(("red", 1.0), ("blue", 4.5), ("red", 6.3), ("blue", 12.0), seconds=14)

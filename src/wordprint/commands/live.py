@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from wordprint.commands.detections import Reporter
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.spot.listen import tapped
 from wordprint.spot.microphone import Microphone
-from wordprint.spot.source import Pipe
+from wordprint.spot.source import Pipe, tapped
 from wordprint.stages.units import readable_duration
 
 _LOWEST_DB = -60.0

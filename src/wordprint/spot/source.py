@@ -23,6 +23,8 @@ _READ_S = 0.1
 
 Blocks = Iterable[NDArray[np.float32]]
 """Pieces (N,) of a stream, N ≥ 0: mono at SAMPLE_RATE, full scale ±1."""
+Tap = Callable[[NDArray[np.float32]], None]
+"""Hears the same audio beside the spotter."""
 
 
 def is_pipe(path: str | Path) -> bool:
@@ -134,3 +136,11 @@ def _reader(descriptor: int) -> Callable[[int], bytes]:
     if os.name == "posix":
         os.set_blocking(descriptor, True)  # who started us may have left it otherwise
     return lambda count: os.read(descriptor, count)
+
+
+def tapped(blocks: Blocks, *taps: Tap) -> Iterator[NDArray[np.float32]]:
+    """The same blocks, each shown to the `taps` before it is passed on."""
+    for block in blocks:
+        for tap in taps:
+            tap(block)
+        yield block

@@ -25,7 +25,6 @@ from wordprint.speech.mix import as_samples
 from wordprint.spot.decide import Decider, Peak
 from wordprint.spot.enroll import Recording, enroll
 from wordprint.spot.enrollment import Enrollment
-from wordprint.spot.listen import listen
 from wordprint.spot.microphone import Microphone
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.source import Blocks, blocks_of
@@ -142,7 +141,14 @@ class Spotter:
 
         See wordprint.spot.microphone and wordprint.spot.source. What was given to `process` before is forgotten.
         """
-        return listen(self, Microphone() if blocks is None else blocks)
+        blocks = Microphone() if blocks is None else blocks  # one that isn't there is told now, not at the first detection
+        return self._listen(blocks)
+
+    def _listen(self, blocks: Blocks) -> Iterator[Detection]:
+        self.reset()
+        for block in blocks:
+            yield from self.process(block)
+        yield from self.flush()
 
     def __copy__(self) -> Spotter:
         """A stream of its own: the two hear the same so far, and then each what it is given. The model is shared."""
