@@ -27,8 +27,11 @@ options; flags win over the recipe. Stages write to `--output FOLDER` (`-o`) and
 def _type_name(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return ", ".join(map(str, typing.get_args(hint)))
-    name = str(hint) if typing.get_args(hint) else getattr(hint, "__name__", str(hint))
-    return name.replace("pathlib.", "").replace("tuple[", "list of ").replace(", ...]", "").replace(" | None", "").lower()
+    if typing.get_origin(hint) is tuple:
+        return f"list of {_type_name(typing.get_args(hint)[0])}"
+    if kinds := [kind for kind in typing.get_args(hint) if kind is not type(None)]:
+        return ", ".join(map(_type_name, kinds))
+    return hint.__name__.lower()
 
 
 def _default(value: Any) -> str:
