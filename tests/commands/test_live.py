@@ -159,10 +159,12 @@ def test_programs_that_are_not_there_are_refused_at_once(start, folder, command,
 # the microphone, in whose place a module named sounddevice plays the stream
 
 
-@pytest.fixture
-def virtual(tmp_path) -> str:
-    """A path for modules with a package `sounddevice` that is installed and plays stream.wav, then is mute."""
+@pytest.fixture(params=[False])
+def virtual(tmp_path, request) -> str:
+    """A path for modules with a package `sounddevice` that is installed and plays stream.wav, then is mute, or hums on (True)."""
     (tmp_path / "sounddevice.py").write_text(
+        "import time\n"
+        "import numpy as np\n"
         "import soundfile\n"
         "from played_stream import PlayedStream\n"
         "class PortAudioError(Exception): pass\n"
@@ -172,14 +174,19 @@ def virtual(tmp_path) -> str:
         "    return found[0] if kind else found\n"
         "def check_input_settings(**settings): pass\n"
         "samples = soundfile.read('stream.wav', dtype='int16', always_2d=True)[0]\n"
-        "chunks = [samples[at : at + 1280] for at in range(0, len(samples), 1280)]\n"
-        "InputStream = PlayedStream(chunks, overflows=(3,), ends=False)\n"
+        "def chunks():\n"
+        "    yield from (samples[at : at + 1280] for at in range(0, len(samples), 1280))\n"
+        f"    while {request.param}:\n"
+        "        time.sleep(0.02)\n"
+        "        yield np.zeros((1280, 1), np.int16)\n"
+        "InputStream = PlayedStream(chunks(), overflows=(3,), ends=False)\n"
     )
     (tmp_path / "sounddevice-0.5.6.dist-info").mkdir()
     (tmp_path / "sounddevice-0.5.6.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: sounddevice\nVersion: 0.5.6\n")
     return os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
 
 
+@pytest.mark.parametrize("virtual", [True], indirect=True)
 def test_listen_until_ctrl_c(start, folder, expected, virtual, tmp_path):
     process = start("listen", "--json", "--save-detections", str(tmp_path / "kept"), path=virtual)
     found = [json.loads(process.stdout.readline()) for _ in expected]

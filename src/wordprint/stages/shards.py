@@ -51,7 +51,7 @@ def run_shards(
                 return
             yield job
 
-    with _ctrl_c_sets(stop):
+    with ctrl_c_sets(stop):
         if isinstance(workers, Cluster):
             yield from _on_cluster(due(), work, workers, say)
         elif workers > 1:
@@ -129,7 +129,7 @@ def _name(item: Any, end: int) -> str:
 
 
 @contextmanager
-def _ctrl_c_sets(stop: threading.Event) -> Iterator[None]:
+def ctrl_c_sets(stop: threading.Event) -> Iterator[None]:
     """Until the block ends, Ctrl-C sets `stop`, and stops at once after GRACE_S or when pressed again."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread sees Ctrl-C

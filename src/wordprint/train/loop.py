@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from torch import Tensor
 from wordprint.errors import WordprintError
 from wordprint.stages.manifest import write_jsonl
 from wordprint.stages.progress import Progress
+from wordprint.stages.shards import ctrl_c_sets
 from wordprint.train import checkpoint
 from wordprint.train.data import Batch, TrainingWords, prefetch
 from wordprint.train.device import cpu_threads
@@ -76,8 +78,9 @@ class Fit:
         first, started, waited_s, busy_s = self.step, time.monotonic(), 0.0, 0.0
         sums: dict[str, float] = {}
         make = lambda step: self.words.batch(step, self.fabric.global_rank)
-        logs = self._open_logs()
-        with self.progress.task("train", self.config.steps, "steps") as task:
+        logs, stop = self._open_logs(), threading.Event()
+        # an interrupt that is raised wherever it hits may be lost in a callback of a library: it is looked for after each step
+        with ctrl_c_sets(stop), self.progress.task("train", self.config.steps, "steps") as task:
             task.advance(first)
             # a batch depends on its step alone, so how many threads make them can't change one
             threads = max(1, cpu_threads(self.config) // 2)
@@ -96,6 +99,8 @@ class Fit:
                     self._validate(sums, logs)
                     sums = {}
                 task.advance()
+                if stop.is_set():
+                    raise KeyboardInterrupt
         if logs:
             logs.close()
             write_jsonl(self.output / HISTORY, self.history)
