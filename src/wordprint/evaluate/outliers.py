@@ -23,7 +23,7 @@ from wordprint.model import load_embedder
 from wordprint.pages.html import number, render
 from wordprint.pages.listen import Filter, Listening, Order
 from wordprint.speech.audio import to_float32
-from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
+from wordprint.stages.contract import PARTS, HowToRun, StageRun, keep_apart, run_stage
 from wordprint.stages.manifest import write_jsonl, write_text
 from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import WordDataset
@@ -57,6 +57,7 @@ def outliers(
     """
     dataset, embedder = WordDataset(words), load_embedder(model)
     settings = _Settings(**vars(config), model=f"{embedder.name} {embedder.digest}")
+    keep_apart(Path(output), model)
 
     def work(stage: StageRun) -> Receipt:
         compared = compare(dataset, _embed(stage, dataset, model), config.min_tokens)

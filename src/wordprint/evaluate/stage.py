@@ -19,7 +19,7 @@ from wordprint.evaluate.protocols import Outcome, run_protocols
 from wordprint.evaluate.record import METRICS, REPORT, TRIALS, command_line, write_list
 from wordprint.evaluate.report import write_report
 from wordprint.model import BEST_WEIGHTS, WaveformEmbedder, load_embedder
-from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
+from wordprint.stages.contract import PARTS, HowToRun, StageRun, keep_apart, run_stage
 from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import SILENT
 from wordprint.stages.receipt import Receipt
@@ -54,6 +54,8 @@ def evaluate(
     A word dataset without segments in the split is dropped. Raises LeakError for one that holds words or speakers the model
     was trained on (unless allowed), DatasetError when no protocol can be run on any of the data.
     """
+    if isinstance(model, (str, Path)):
+        keep_apart(Path(output), model)
     if config.stream is not None:
         from wordprint.evaluate.streams import evaluate_stream
 
