@@ -68,6 +68,8 @@ def test_a_corpus_too_small_for_a_test_still_ends_with_a_model(tmp_path):
     [
         ("add --allow-seen or --no-context", "add --evaluate.allow-seen or --evaluate.no-context"),
         ("add --overwrite, see 'x --help'", "add --overwrite, see 'x --help'"),
+        ("leave them out (--no-context)", "leave them out (--evaluate.no-context)"),
+        ("say --language of 'prepare', --aligner mfa", "say --prepare.language, --align.aligner mfa"),
     ],
 )
 def test_advice_names_options_that_run_has(remedy, expected):
