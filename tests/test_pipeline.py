@@ -39,6 +39,9 @@ def finished(tmp_path_factory) -> Path:
     assert str(folder / "work/export/model.onnx") in shown
     assert str(folder / "work/evaluate/report.html") in shown
     assert shown[:2] == ["open", str(folder / "work/index.html")]
+    for stage in STAGES[:-1]:  # the demonstration says its own
+        assert f"{stage}: " in result.stderr
+        assert f" → {folder / 'work' / stage}\n" in result.stderr  # with what was kept, and dropped by reason
     assert 'another voice says "please set the thermostat' in result.stderr
     return folder
 

@@ -71,6 +71,9 @@ def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) ->
             if name != "evaluate" or not isinstance(error, DatasetError):
                 raise
             (how.get("progress") or SILENT).say(f"evaluate: skipped, as {error}")  # the model is made all the same
+        else:
+            if receipts[-1].fresh:
+                (how.get("progress") or SILENT).say(receipts[-1].summary)
         previous = output
     if config.demo.keywords:
         demo = load("wordprint.desk.demo:demo")
