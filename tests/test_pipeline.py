@@ -39,6 +39,9 @@ def finished(tmp_path_factory) -> Path:
     assert str(folder / "work/export/model.onnx") in shown
     assert str(folder / "work/evaluate/report.html") in shown
     assert shown[:2] == ["open", str(folder / "work/index.html")]
+    for stage in STAGES[:-1]:  # the demonstration says its own
+        assert f"{stage}: " in result.stderr
+        assert f" → {folder / 'work' / stage}\n" in result.stderr  # with what was kept, and dropped by reason
     assert 'another voice says "please set the thermostat' in result.stderr
     return folder
 
@@ -68,6 +71,8 @@ def test_a_corpus_too_small_for_a_test_still_ends_with_a_model(tmp_path):
     [
         ("add --allow-seen or --no-context", "add --evaluate.allow-seen or --evaluate.no-context"),
         ("add --overwrite, see 'x --help'", "add --overwrite, see 'x --help'"),
+        ("leave them out (--no-context)", "leave them out (--evaluate.no-context)"),
+        ("say --language of 'prepare', --aligner mfa", "say --prepare.language, --align.aligner mfa"),
     ],
 )
 def test_advice_names_options_that_run_has(remedy, expected):

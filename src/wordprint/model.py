@@ -131,6 +131,12 @@ def bundled_model() -> Path:
     return floats[0]
 
 
+def is_model(path: str | Path) -> bool:
+    """Whether `path` looks like a model: an ONNX file, a checkpoint, or the folder of one."""
+    path = Path(path)
+    return path.suffix in (".onnx", ".safetensors") or (path / BEST_WEIGHTS).is_file()
+
+
 def load_embedder(spec: str | Path) -> WaveformEmbedder:
     """An ONNX file, a checkpoint folder, or `package.module:Class` (built without arguments) as one interface.
 

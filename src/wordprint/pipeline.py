@@ -71,6 +71,9 @@ def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) ->
             if name != "evaluate" or not isinstance(error, DatasetError):
                 raise
             (how.get("progress") or SILENT).say(f"evaluate: skipped, as {error}")  # the model is made all the same
+        else:
+            if receipts[-1].fresh:
+                (how.get("progress") or SILENT).say(receipts[-1].summary)
         previous = output
     if config.demo.keywords:
         demo = load("wordprint.desk.demo:demo")
@@ -83,13 +86,22 @@ def _accepted(row: Command, how: HowToRun) -> dict[str, Any]:
 
 
 def _name_options_of_run(error: WordprintError, stage: str, config: Any) -> None:
-    """Turn the options of `stage` that the advice names into those of `run`: `--no-int8` into `--export.no-int8`."""
-    known = {option.name.replace("_", "-") for option in dataclasses.fields(getattr(config, stage))}
+    """Turn the options that the advice of `stage` names into those of `run`: `--no-int8` into `--export.no-int8`.
+
+    One that another stage has, and no third, is that stage's: `validate` names the aligner.
+    """
+    stages = [row.name for row in TABLE if row.run]
+
+    def has(name: str, option: str) -> bool:
+        known = {field.name.replace("_", "-") for field in dataclasses.fields(getattr(config, name))}
+        return option in known or option.removeprefix("no-") in known
 
     def full(match: re.Match[str]) -> str:
-        return f"--{stage}.{match[1]}" if match[1] in known or match[1].removeprefix("no-") in known else match[0]
+        homes = [stage] if has(stage, match[1]) else [name for name in stages if has(name, match[1])]
+        return f"--{homes[0]}.{match[1]}" if len(homes) == 1 else match[0]
 
-    error.expected, error.remedy = (re.sub(r"(?<!\S)--([a-z0-9-]+)", full, text) for text in (error.expected, error.remedy))
+    named = re.compile(r"(?<![^\s(])--([a-z0-9-]+)(?: of '[a-z]+')?")
+    error.expected, error.remedy = (named.sub(full, text) for text in (error.expected, error.remedy))
 
 
 def _check(config: Any) -> None:

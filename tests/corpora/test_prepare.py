@@ -16,7 +16,7 @@ from corpus_files import dropped, librispeech, lines, record, write
 from wordprint.corpora import stage as stage_module
 from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.stage import prepare, safe_name
-from wordprint.errors import ConfigError, InputError, OutputConflictError
+from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
 from wordprint.speech.audio import read_audio
 from wordprint.stages.manifest import read_utterances
 from wordprint.words.split import side
@@ -84,7 +84,7 @@ def test_a_format_that_is_not_read_is_named_with_what_to_do(tmp_path: Path, endi
     folder = tmp_path / "phone"
     write(folder / f"a.{ending}", b"\0\0\0\x20ftypM4A " if ending == "m4a" else b"\0" * 20)
     write(folder / "a.txt", "hello")
-    with pytest.raises(InputError, match=rf"a\.{ending} is .*, which libsndfile can't read; convert it: ffmpeg -i \S+a\.{ending}"):
+    with pytest.raises(DatasetError, match=rf"a\.{ending} is .*, which libsndfile can't read; .* ffmpeg -i \S+a\.{ending}"):
         prepare([str(folder)], tmp_path / "out")
     record(folder / "a.wav")  # wins over the same recording in a format that isn't read
     prepare([str(folder)], tmp_path / "out", overwrite=True)
@@ -195,12 +195,13 @@ def test_one_corpus_too_little_says_which_and_why(tmp_path: Path) -> None:
     good = librispeech(tmp_path / "good")
     write(tmp_path / "bad" / "s" / "a.lab", "hello")
     write(tmp_path / "bad" / "s" / "a.wav", b"not a recording")
-    with pytest.raises(InputError, match=r"none of the 1 items of .*bad can be used.*unreadable_audio"):
+    with pytest.raises(DatasetError, match=r"none of the 1 items of .*bad can be used.*unreadable_audio"):
         prepare([str(good), str(tmp_path / "bad")], tmp_path / "out")
+    assert prepare([str(good)], tmp_path / "out").counts["kept"]  # the mended command is not refused for what is left of that one
     write(tmp_path / "words" / "wav.scp", "")
     write(tmp_path / "words" / "text", "")
     write(tmp_path / "words" / "utt2spk", "")
-    with pytest.raises(InputError, match="words holds no utterances"):
+    with pytest.raises(DatasetError, match="words holds no utterances"):
         prepare([str(tmp_path / "words")], tmp_path / "out2")
 
 

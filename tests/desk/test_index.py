@@ -68,6 +68,15 @@ def test_a_page_that_would_be_the_same_is_left(work):
     assert listen(work) == [work / "demo" / "sentence.flac", work / "words <1>.html"]  # not itself
 
 
+def test_an_evaluation_is_to_be_listened_to_where_it_has_something_to_play(work):
+    report = work / "evaluate" / "report.html"
+    report.parent.mkdir()
+    report.write_text("<h1>Evaluation</h1>", encoding="utf-8")
+    assert report not in listen(work)
+    report.write_text("<h1>Evaluation</h1><h3>Errors to listen to</h3>", encoding="utf-8")
+    assert report in listen(work)
+
+
 def test_what_to_do_next_are_commands_that_exist(work):
     for name in ("words", "train"):
         (work / name).mkdir()

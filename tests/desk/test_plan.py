@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -104,6 +105,13 @@ def test_a_finished_run_is_scaled_without_running_anything(finished):
     (finished / "words" / "stage.json").unlink()
     with pytest.raises(InputError, match=r"words has no stage\.json; expected the folder of a finished stage"):
         plan_from_run(100, finished)
+
+
+def test_a_run_too_small_to_evaluate_is_finished_all_the_same(finished):
+    shutil.rmtree(finished / "evaluate")
+    made = plan_from_run(100, finished)
+    assert [stage.stage for stage in made.stages][-1] == "export"
+    assert any("Nothing was evaluated there" in note for note in made.notes)
 
 
 def test_the_command_takes_a_finished_run_and_refuses_what_its_receipts_tell(finished):

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from wordprint.evaluate.data import seen_in_training
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stage import evaluate
 from wordprint.stages.manifest import digest_file, read_jsonl
+from wordprint.stages.progress import Lines
 from wordprint.words.convert import convert
 from wordprint.words.tokens import load_tokens
 
@@ -288,6 +290,13 @@ def test_shots_without_recordings_are_left_out_and_named(word_folder, tmp_path):
     open_set = _metrics(tmp_path / "out")["data"][0]["protocols"]["open_set"]
     assert list(open_set["shots"]) == ["1", "3"]
     assert open_set["shots_not_possible"] == [15, 30]
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_a_target_that_is_not_there_is_said_at_once(word_folder, tmp_path, capsys):
+    config = replace(CONFIG, targets=("yes", "nope"))
+    evaluate(Bands(), [word_folder], tmp_path / "out", config, progress=Lines())
+    assert "open set on tones not run, because no recordings of the targets nope" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("plain_report")

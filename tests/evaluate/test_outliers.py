@@ -8,7 +8,7 @@ import pytest
 from browser import chromium, heard_s, ink, opened, page_data, titles  # noqa: F401 (chromium is a fixture)
 from toy_model import write_model
 from train.conftest import write_alignments
-from wordprint.errors import ConfigError, DatasetError
+from wordprint.errors import ConfigError, DatasetError, InputError
 from wordprint.evaluate import outliers as stage
 from wordprint.evaluate.centres import compare, usual_pronunciations
 from wordprint.evaluate.options import OutliersConfig
@@ -138,6 +138,8 @@ def test_what_is_refused(planted, tmp_path):
         outliers(model, dataset, tmp_path / "out", OutliersConfig(min_tokens=1000))
     with pytest.raises(ConfigError, match="min_tokens is 1"):
         outliers(model, dataset, tmp_path / "out", OutliersConfig(min_tokens=1))
+    with pytest.raises(InputError, match="words is no model, but stands first; expected the model, then the word dataset"):
+        outliers(dataset, model, tmp_path / "out")
 
 
 def test_the_report_in_the_browser(planted, tmp_path, chromium):  # noqa: F811

@@ -236,6 +236,11 @@ def test_an_enrollment_for_another_model_is_refused(model_path, model_writer, tm
         enroll(other, "blue", shots("blue"), enrollment=Enrollment.load(file))
 
 
+def test_a_folder_to_write_to_is_refused(model, tmp_path):
+    with pytest.raises(InputError, match="is a folder; expected an enrollment to write or add to; name a file"):
+        enroll(model, "red", shots("red"), tmp_path)
+
+
 def test_a_recording_in_place_of_the_keyword_is_refused(model, tmp_path):
     for name in ("a.wav", "b.wav"):
         write_audio(tmp_path / name, shots("red", 1)[0])

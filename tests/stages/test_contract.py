@@ -133,6 +133,17 @@ def test_a_folder_of_someone_elses_is_never_touched(tmp_path):
     assert (tmp_path / "thesis.doc").read_text() == "ten years of work"
 
 
+def test_an_output_folder_that_holds_the_input_is_refused(tmp_path):
+    square(tmp_path / "out")
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    for source in (tmp_path / "out", tmp_path / "out/squares.jsonl", tmp_path / "link"):
+        with pytest.raises(OutputConflictError, match="which is to be read") as error:
+            square(tmp_path / "out", SquareConfig(power=3), inputs={"squares": source}, overwrite=True)
+        assert "--overwrite" not in str(error.value)
+    assert read_receipt(tmp_path / "out").config["power"] == 2
+    square(tmp_path / "out/inside", inputs={"squares": tmp_path / "out"})  # a stage's folder may lie in that of the one before
+
+
 def test_missing_input_is_one_clear_error(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         square(tmp_path / "out", inputs={"text": tmp_path / "nowhere"})

@@ -21,6 +21,7 @@ from wordprint.stages.manifest import read_jsonl, read_utterances, write_jsonl
 from wordprint.stages.progress import Silent
 from wordprint.validate.options import ValidateConfig
 from wordprint.validate.reasons import REASONS
+from wordprint.validate.report import summary_lines
 from wordprint.validate.stage import validate
 
 SECONDS = 2.0
@@ -184,7 +185,8 @@ def test_report_json_has_the_hand_counted_numbers(checked):
     assert report["unknown_characters"] == {"0": 1, "1": 1}
     assert report["hours"]["kept"] == pytest.approx((14 * 2.0 + 2.1) / 3600, abs=1e-4)
     # eleven good ones and the clipped one say 'say the words again'; then 'a', 'room is uber there', 'quite another sentence'
-    assert report["words"] == {"types": 12, "tokens": 12 * 4 + 1 + 4 + 3, "few_speakers": 8, "oov_types": 7, "oov_tokens": 12 + 6}
+    oov = {"oov_types": 7, "oov_tokens": 12 + 6, "unchecked_types": 0}
+    assert report["words"] == {"types": 12, "tokens": 12 * 4 + 1 + 4 + 3, "few_speakers": 8, **oov}
     assert report["oov"][0] == {"word": "again", "language": "en", "count": 12, "speakers": 3}
     assert {row["word"] for row in report["oov"]} == {"again", "a", "room", "uber", "quite", "another", "sentence"}
     assert sum(row["utterances"] for row in report["speakers"]) == 35
@@ -326,6 +328,17 @@ def test_other_languages_have_no_oov_check_and_keep_their_letters(tmp_path):
     assert found["no_lexicon"] == "language 'de': no lexicon comes with wordprint"
     assert [row["word"] for row in report_of(output)["oov"]] == ["flibbertigibbetish"]
     assert {"übung", "größer"} <= {row["word"] for row in read_jsonl(output / "words.jsonl")}
+    line = "4 tokens of 4 words, 1 not in the lexicon, 2 in languages without one"
+    assert any(line in said for said in summary_lines(report_of(output)))
+
+
+def test_words_that_no_lexicon_was_asked_for_are_not_said_to_be_in_one(tmp_path):
+    output = validate(manifest(tmp_path, ("a", "ann", "Übung größer", "de")), tmp_path / "out").output
+    said = "\n".join(summary_lines(report_of(output)))
+    assert "2 words, 2 in languages without one" in said
+    assert "not in the lexicon" not in said
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert '>–</div><div class="note">2 words in languages without one' in page
 
 
 GERMAN = "übermorgen gehen wir durch verschneite wälder zwischen riesigen bäumen und beobachten flüchtende rehkitze"

@@ -18,7 +18,7 @@ from typing import Any, Unpack
 from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem
 from wordprint.corpora.source import SYNTHETIC, Source, find_kind, load_reader, parse_source, require_folder
-from wordprint.errors import AudioError, ConfigError, InputError
+from wordprint.errors import AudioError, ConfigError, DatasetError, InputError
 from wordprint.records import Utterance
 from wordprint.speech.audio import AudioInfo, probe_audio
 from wordprint.stages.contract import HowToRun, StageRun, run_stage
@@ -47,7 +47,7 @@ def prepare(
 
     Ids and speakers begin with the name of their corpus, always: a corpus that is added renames nobody, so nobody changes
     sides in the split. `meta` holds `corpus`, `source_id` (the corpus's own id) and what the reader knows. Raises InputError
-    for a corpus that is missing or of which nothing can be used.
+    for a corpus that is missing, DatasetError for one of which nothing can be used.
     """
     output = Path(output)
     corpora = _resolve_sources(sources, output)
@@ -244,14 +244,14 @@ def _require_distinct(tallies: dict[str, _Tally]) -> None:
 
 
 def _require_usable(corpora: Sequence[Source], tallies: dict[str, _Tally]) -> None:
-    """Raise InputError for a corpus of which nothing is left, with the first thing that is wrong with it."""
+    """Raise DatasetError for a corpus of which nothing is left, with the first thing that is wrong with it."""
     for corpus in corpora:
         if tallies[corpus.name].utterances:
             continue
         if not tallies[corpus.name].items:
-            raise InputError(f"{corpus.path} holds no utterances", expected=f"a corpus of kind '{corpus.kind}'")
+            raise DatasetError(f"{corpus.path} holds no utterances", expected=f"a corpus of kind '{corpus.kind}'")
         first = tallies[corpus.name].first_problem
         example = f", the first: {first['item']}: {first['detail']} ({first['reason']})" if first else ""
         count = tallies[corpus.name].items
         seen = f"none of the {count} items of {corpus.path} can be used{example}"
-        raise InputError(seen, remedy=f"check that it is the right folder, and a corpus of kind '{corpus.kind}'")
+        raise DatasetError(seen, remedy=f"check that it is the right folder, and a corpus of kind '{corpus.kind}'")

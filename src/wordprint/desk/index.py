@@ -19,6 +19,8 @@ from wordprint.stages.units import readable_bytes
 INDEX = "index.html"
 TEMPLATE = "desk/index.html.j2"
 SENTENCE, DETECTIONS = "demo/sentence.flac", "demo/detections.jsonl"
+ERRORS = ">Errors to listen to<"
+"""The heading in the report of an evaluation that has errors to play."""
 LINKED = (".html", ".onnx", ".md")
 
 Link = tuple[str, str]
@@ -59,7 +61,9 @@ def listen(work: str | Path) -> list[Path]:
     """What there is to hear after a run in `work`: the demonstration, pages that 'inspect' wrote, errors of the evaluation."""
     work = Path(work)
     pages = sorted(path for path in work.glob("*.html") if path.name != INDEX)
-    return [path for path in (work / SENTENCE, *pages, work / "evaluate" / "report.html") if path.is_file()]
+    report = work / "evaluate" / "report.html"
+    heard = [report] if report.is_file() and ERRORS in report.read_text(encoding="utf-8") else []  # few figures, no players
+    return [path for path in (work / SENTENCE, *pages, *heard) if path.is_file()]
 
 
 def _stages(work: Path) -> Iterator[dict[str, Any]]:

@@ -50,7 +50,7 @@ def plan_from_run(hours: float, run: Path) -> Plan:
     Raises ConfigError for hours that make no sense, InputError where a stage has no receipt.
     """
     _check_hours(hours)
-    receipts = {stage: read_receipt(run / stage) for stage in (*GROWING, "train", "export", "evaluate")}
+    receipts = {stage: read_receipt(run / stage) for stage in (*GROWING, "train", "export", "evaluate") if _was_run(run, stage)}
     had, stages = hours_of(receipts["prepare"]), []
     for stage, receipt in receipts.items():
         took = Took(had, receipt.wall_s, disk_bytes_of(run / stage))
@@ -61,6 +61,7 @@ def plan_from_run(hours: float, run: Path) -> Plan:
         else:
             stages.append(Expected(stage, "any hours", took.wall_s, took.disk_bytes))
     notes = [
+        *["Nothing was evaluated there: evaluate takes minutes more, and little disk."] * ("evaluate" not in receipts),
         f"In proportion to the receipts in {run}, of {readable_duration(3600 * had)} of audio; nothing was run now. Start-up "
         "counts as work, so a small run says too much; a stage that was stopped and went on tells of its last part alone.",
         "Times are for the workers and the machine of that run, disk is for its options. Receipts hold no memory.",
@@ -118,6 +119,11 @@ def plan_from_sample(
         notes.append(f"The machine was busy (load {load:.1f} on {cores} cores), which slows all of this down.")
     title = f"{hours:g} h of audio, {workers} worker{'s' * (workers > 1)}, {config.train.steps} steps of training"
     return Plan(title, [replace(stage, memory_bytes=trial.memory_bytes[stage.stage]) for stage in stages], notes)
+
+
+def _was_run(run: Path, stage: str) -> bool:
+    """False for an evaluation that was skipped, as of a corpus too small for one: the run is finished all the same."""
+    return stage != "evaluate" or (run / stage).exists()
 
 
 def extrapolate(

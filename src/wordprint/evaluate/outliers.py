@@ -16,14 +16,15 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.errors import InputError
 from wordprint.evaluate.centres import Compared, Floats, compare
 from wordprint.evaluate.data import save_array, unit_embeddings
 from wordprint.evaluate.options import OutliersConfig
-from wordprint.model import load_embedder
+from wordprint.model import is_model, load_embedder
 from wordprint.pages.html import number, render
 from wordprint.pages.listen import Filter, Listening, Order
 from wordprint.speech.audio import to_float32
-from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
+from wordprint.stages.contract import PARTS, HowToRun, StageRun, keep_apart, run_stage
 from wordprint.stages.manifest import write_jsonl, write_text
 from wordprint.stages.receipt import Receipt
 from wordprint.words.dataset import WordDataset
@@ -55,8 +56,11 @@ def outliers(
     plays the worst. The receipt counts as kept all segments that are no outliers. Raises DatasetError where fewer than two
     words have enough segments to be told apart.
     """
+    if is_model(words) and Path(model).exists() and not is_model(model):
+        raise InputError(f"{model} is no model, but stands first", expected="the model, then the word dataset")
     dataset, embedder = WordDataset(words), load_embedder(model)
     settings = _Settings(**vars(config), model=f"{embedder.name} {embedder.digest}")
+    keep_apart(Path(output), model)
 
     def work(stage: StageRun) -> Receipt:
         compared = compare(dataset, _embed(stage, dataset, model), config.min_tokens)

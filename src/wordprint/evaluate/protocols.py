@@ -56,6 +56,7 @@ def run_protocols(data: Data, config: EvaluateConfig, progress: Progress) -> dic
             outcomes[name] = protocol(data, config, generator, progress)
         except DatasetError as error:
             outcomes[name] = Outcome({"not_run": str(error)})
+            progress.say(f"evaluate: {name.replace('_', ' ')} on {data.name} not run, because {error}")
     return outcomes
 
 

@@ -18,8 +18,8 @@ from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.protocols import Outcome, run_protocols
 from wordprint.evaluate.record import METRICS, REPORT, TRIALS, command_line, write_list
 from wordprint.evaluate.report import write_report
-from wordprint.model import BEST_WEIGHTS, WaveformEmbedder, load_embedder
-from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
+from wordprint.model import WaveformEmbedder, is_model, load_embedder
+from wordprint.stages.contract import PARTS, HowToRun, StageRun, keep_apart, run_stage
 from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import SILENT
 from wordprint.stages.receipt import Receipt
@@ -54,6 +54,8 @@ def evaluate(
     A word dataset without segments in the split is dropped. Raises LeakError for one that holds words or speakers the model
     was trained on (unless allowed), DatasetError when no protocol can be run on any of the data.
     """
+    if isinstance(model, (str, Path)):
+        keep_apart(Path(output), model)
     if config.stream is not None:
         from wordprint.evaluate.streams import evaluate_stream
 
@@ -103,13 +105,9 @@ def _warnings(loaded: Sequence[Data], empty: Sequence[SkippedToken]) -> list[str
 
 def _load(model: str | Path, paths: Sequence[Path]) -> WaveformEmbedder:
     """The model; InputError says so where it stands among the data, and the data in its place."""
-    if Path(model).exists() and not _is_model(Path(model)) and any(map(_is_model, paths)):
+    if Path(model).exists() and not is_model(model) and any(map(is_model, paths)):
         raise InputError(f"{model} is no model, but stands first", expected="the model, then the data to score it on")
     return load_embedder(model)
-
-
-def _is_model(path: Path) -> bool:
-    return path.suffix in (".onnx", ".safetensors") or (path / BEST_WEIGHTS).is_file()
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, Any]:

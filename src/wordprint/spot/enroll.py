@@ -62,6 +62,8 @@ def enroll(
     EnrollmentError when none can be used.
     """
     engine = model if isinstance(model, Model) else Model(model)
+    if output is not None and Path(output).is_dir():
+        raise InputError(kind_of(output), expected="an enrollment to write or add to", remedy="name a file: -o keywords.json")
     if enrollment is not None:
         enrollment.check(engine)
     elif output is not None and Path(output).exists():

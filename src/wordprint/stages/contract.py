@@ -171,12 +171,13 @@ def open_stage(
 ) -> Iterator[StageRun]:
     """Check the options and enter the output folder of a stage; where it was done before, `receipt` is that of then.
 
-    Raises ConfigError for an option that is out of its range, OutputConflictError when the folder holds another run (what
-    differs is named) or files that no stage wrote, unless `overwrite`, which empties folders that wordprint wrote and never
-    any other.
+    Raises ConfigError for an option that is out of its range, OutputConflictError when the folder holds what the stage reads,
+    another run (what differs is named) or files that no stage wrote, unless `overwrite`, which empties folders that wordprint
+    wrote, never any other, and never an input.
     """
     check(config)
     output = Path(output)
+    keep_apart(output, *inputs.values())
     digests = {key: digest_input(path) for key, path in inputs.items()}
     stage = StageRun(name, output, config, digests, workers, progress or SILENT)
     if _already_there(stage, overwrite):
@@ -201,6 +202,14 @@ def open_stage(
         except WordprintError:
             _withdraw(output)
             raise
+
+
+def keep_apart(output: Path, *inputs: str | Path) -> None:
+    """Refuse an output folder that is an input, or holds one: `--overwrite` would remove what the stage is to read."""
+    folder = output.resolve()
+    for path in map(Path, inputs):
+        if path.exists() and path.resolve().is_relative_to(folder):
+            raise OutputConflictError(f"{output} holds {path}, which is to be read", remedy="choose another output folder")
 
 
 def _already_there(stage: StageRun, overwrite: bool) -> bool:

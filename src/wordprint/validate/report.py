@@ -96,10 +96,13 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     """The compact table for the terminal."""
     counts, hours, words = report["counts"], report["hours"], report["words"]
     speakers = sum(speaker["kept"] > 0 for speaker in report["speakers"])
+    unchecked = words["unchecked_types"]
+    outside = [f"{words['oov_types']:,} not in the lexicon"] * (unchecked < words["types"] or not unchecked)
+    outside += [f"{unchecked:,} in languages without one"] * bool(unchecked)
     lines = [
         f"kept     {counts['kept']:>8,} of {counts['in']:,} utterances, {hours['kept']:.2f} of {hours['in']:.2f} h",
         f"speakers {speakers:>8,}",
-        f"words    {words['tokens']:>8,} tokens of {words['types']:,} words, {words['oov_types']:,} not in the lexicon",
+        f"words    {words['tokens']:>8,} tokens of {words['types']:,} words, {', '.join(outside)}",
     ]
     rows = report["problems"]
     width = max((len(row["reason"]) for row in rows), default=0)

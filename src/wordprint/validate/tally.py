@@ -133,7 +133,8 @@ class Tally:
         ]
 
     def word_summary(self, words: Sequence[Mapping[str, Any]], min_speakers: int) -> dict[str, int]:
-        """Types and tokens of `words`, which `word_table` made: all, those with too few speakers, those outside the lexicon."""
+        """Types and tokens of `words`, which `word_table` made: all, those with too few speakers, those outside the lexicon, those
+        of languages without one."""
         oov = [word["count"] for word in words if word["in_lexicon"] is False]
         return {
             "types": len(words),
@@ -141,6 +142,7 @@ class Tally:
             "few_speakers": sum(word["speakers"] < min_speakers for word in words),
             "oov_types": len(oov),
             "oov_tokens": sum(oov),
+            "unchecked_types": sum(word["in_lexicon"] is None for word in words),
         }
 
     def word_table(self, lexicons: dict[str, Lexicon | None]) -> list[dict[str, Any]]:
