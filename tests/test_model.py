@@ -126,6 +126,8 @@ def test_load_embedder_by_file_and_by_class(path, tmp_path, monkeypatch):
     assert load_embedder("others:Good").name == "good"
     with pytest.raises(ModelError, match="lacks a part of the interface"):
         load_embedder("others:Bad")
+    with pytest.raises(ConfigError, match=r"'os.path:join' can't be made \(TypeError: .*; expected a class that is built without"):
+        load_embedder("os.path:join")
     with pytest.raises(ConfigError, match="'os:path' is a module; expected a class"):
         load_embedder("os:path")
     for spec in ("others:Missing", "nowhere.at.all:Class"):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -20,7 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wordprint.errors import InputError, ModelError, disk_errors, kind_of
+from wordprint.errors import ConfigError, InputError, ModelError, WordprintError, disk_errors, kind_of
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.manifest import digest_file
 from wordprint.stages.parts import import_part
@@ -149,7 +148,7 @@ def load_embedder(spec: str | Path) -> WaveformEmbedder:
     if path.is_file() or path.suffix == ".onnx":
         return Model(path)
     if ":" in str(spec):
-        made = load_class(str(spec))()
+        made = build(str(spec))
         if isinstance(made, WaveformEmbedder):
             return made
         raise ModelError(
@@ -159,13 +158,18 @@ def load_embedder(spec: str | Path) -> WaveformEmbedder:
     raise InputError(kind_of(spec), expected=_SPECS)
 
 
-def load_class(spec: str) -> Callable[[], Any]:
-    """What `package.module:Class` names: something that is called without arguments; raises ConfigError where it can't be had."""
+def build(spec: str) -> Any:
+    """What the class or function `package.module:Class` makes without arguments; raises ConfigError where it can't."""
     module, _, name = spec.partition(":")
     if not (module.replace(".", "").replace("_", "").isalnum() and name.isidentifier()):
-        raise InputError(kind_of(spec), expected=_SPECS)
-    found: Callable[[], Any] = import_part(spec, "model")
-    return found
+        raise InputError(f"{spec} does not exist", expected=_SPECS)
+    try:
+        return import_part(spec, "model")()
+    except WordprintError:
+        raise
+    except Exception as error:  # of somebody's own code: whatever it is, it is no fault of ours
+        seen = f"the model '{spec}' can't be made ({type(error).__name__}: {error})"
+        raise ConfigError(seen, expected="a class that is built without arguments") from error
 
 
 class CheckpointEmbedder:

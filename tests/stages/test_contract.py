@@ -89,6 +89,12 @@ def test_an_option_that_may_grow_lets_a_finished_stage_go_on(tmp_path):
         square(tmp_path / "out", SquareConfig(power=3, times=4))
 
 
+def test_the_folder_of_stages_is_called_that(tmp_path):
+    square(tmp_path / "out")
+    with pytest.raises(OutputConflictError, match=r"holds the folders of stages \(out\); expected a new or empty folder"):
+        square(tmp_path)
+
+
 def test_a_second_run_does_nothing_and_says_so(tmp_path):
     log = tmp_path / "log"
     first = square(tmp_path / "out", log=log)

@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from wordprint.commands.parser import parse
+from wordprint.desk.index import figures
 from wordprint.desk.machine import cores
 from wordprint.errors import ConfigError
 from wordprint.stages.cluster import Cluster
@@ -38,9 +39,9 @@ def dispatch(name: str, arguments: list[str]) -> None:
 
 
 def report(receipt: Receipt) -> None:
-    """Say what a stage did; one that was already done has said so."""
+    """Say what a stage did, with its first figures; one that was already done has said so."""
     if receipt.fresh:
-        print(receipt.summary)
+        print("\n  ".join([receipt.summary, *figures(receipt)]))
 
 
 def how_to_run(row: Command, given: dict[str, Any]) -> dict[str, Any]:

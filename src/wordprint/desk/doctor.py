@@ -109,7 +109,9 @@ def _extra_finding(extra: str, group: Sequence[Package], needed: bool, tried: di
         state: State = "old" if all(package.installed for package in missing) else "missing"
         return Finding("packages", name, state, "; ".join(lines), (install_command([extra]),), needed)
     if failing:
-        remedy = f"pip install --force-reinstall {' '.join(package.name for package in failing)}"
+        # what is missing may be no package of Python's: then the part itself says what brings it
+        told = [tried[package.name].detail.partition("install it with: ")[2] for package in failing]
+        remedy = next(filter(None, told), f"pip install --force-reinstall {' '.join(package.name for package in failing)}")
         return Finding("packages", name, "broken", "; ".join(lines), (remedy,), needed)
     return Finding("packages", name, "ok", ", ".join(f"{package.name} {package.installed}" for package in group), (), needed)
 

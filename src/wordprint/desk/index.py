@@ -76,7 +76,7 @@ def _stages(work: Path) -> Iterator[dict[str, Any]]:
         if (folder / RECEIPT).is_file():
             try:
                 receipt = read_receipt(folder)
-                line |= {"says": receipt.kept, "figures": ", ".join(_figures(receipt)), "links": _links(work, folder), "done": True}
+                line |= {"says": receipt.kept, "figures": ", ".join(figures(receipt)), "links": _links(work, folder), "done": True}
                 line["summary"] = COMMANDS[receipt.stage].summary if receipt.stage in COMMANDS else ""
             except WordprintError as error:
                 line["says"] = str(error)
@@ -92,7 +92,7 @@ def _link(work: Path, folder: Path, path: Path) -> Link:
     return path.relative_to(folder).as_posix(), quote(path.relative_to(work).as_posix())
 
 
-def _figures(receipt: Receipt) -> Iterator[str]:
+def figures(receipt: Receipt) -> Iterator[str]:
     """The figures that one looks at first, from the details of a receipt."""
     details = receipt.details
     if receipt.stage == "train":

@@ -133,6 +133,12 @@ def _torch() -> str:
     return f"{torch.__version__} on {', '.join(devices)}; trains in {precision(TrainConfig())}"
 
 
+def _portaudio() -> str:
+    from wordprint.spot.microphone import sounddevice
+
+    return str(sounddevice().get_portaudio_version()[1])
+
+
 PARTS: dict[str, tuple[str, str, Callable[[], str]]] = {
     "soundfile": ("parts", "libsndfile", _libsndfile),
     "onnxruntime": ("parts", "onnxruntime", _onnxruntime),
@@ -141,6 +147,7 @@ PARTS: dict[str, tuple[str, str, Callable[[], str]]] = {
     "espeakng-loader": ("parts", "espeak-ng", _espeak),
     "pocketsphinx": ("aligners", "pocketsphinx", _pocketsphinx),
     "praatio": ("aligners", "textgrid", _textgrid),
+    "sounddevice": ("parts", "PortAudio", _portaudio),
 }
 """What is tried beyond importing it, packages by their names: section and name in the report, and how."""
 

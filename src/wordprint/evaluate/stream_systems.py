@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import ModelError
-from wordprint.model import Model, WaveformEmbedder, load_class, load_embedder
+from wordprint.model import Model, WaveformEmbedder, build, load_embedder
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
@@ -88,7 +88,7 @@ def load_system(spec: str | Path | StreamSystem | WaveformEmbedder) -> StreamSys
     """
     made: Any = spec
     if isinstance(spec, (str, Path)):
-        made = load_class(str(spec))() if ":" in str(spec) and not Path(spec).exists() else load_embedder(spec)
+        made = build(str(spec)) if ":" in str(spec) and not Path(spec).exists() else load_embedder(spec)
     if isinstance(made, StreamSystem):
         return made
     if isinstance(made, Model):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import AudioError, EnrollmentError, InputError
+from wordprint.errors import AudioError, EnrollmentError, InputError, kind_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample
 from wordprint.speech.mix import as_samples

@@ -221,8 +221,11 @@ def _already_there(stage: StageRun, overwrite: bool) -> bool:
         return False
     marker = next((output / name for name in (RECEIPT, PARTIAL) if (output / name).is_file()), None)
     if marker is None:
+        stages = sorted(path.parent.name for path in output.glob(f"*/{RECEIPT}"))
         raise OutputConflictError(
-            f"{output} holds files that no wordprint stage wrote",
+            f"{output} holds the folders of stages ({', '.join(stages)})"
+            if stages
+            else f"{output} holds files that no wordprint stage wrote",
             expected="a new or empty folder",
             remedy="choose another output folder",
         )

@@ -68,7 +68,7 @@ def _in_processes(jobs: Iterator[Job[Item]], work: Work[Item], workers: int) -> 
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import BrokenProcessPool
     except ImportError as error:
-        raise require_extra("joblib", "align", "working in several processes") from error
+        raise require_extra("joblib", "align", "working in several processes (one does without: --workers 1)") from error
     tasks = (
         delayed(_done)(path, len(shard)) if path.exists() else delayed(_write_for)(os.getpid(), path, shard, work)
         for path, shard in jobs
