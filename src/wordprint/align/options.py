@@ -23,7 +23,7 @@ class AlignConfig:
     """Folder of TextGrids (Montreal Forced Aligner output, say) for the aligner 'textgrid'."""
     lexicon: Path | None = option(None, used_by={"aligner": ("pocketsphinx", "mfa")})
     """Pronunciation dictionary (word, then phones) that overrides the aligner's own entries (of mfa, all of them)."""
-    g2p: Literal["auto", "espeak", "rules"] = option("auto", one_of=("auto", "espeak", "rules"))
+    g2p: Literal["auto", "espeak", "rules"] = option("auto", used_by={"aligner": ("pocketsphinx", "mfa")})
     """Guesses the pronunciation of OOV words: espeak-ng, built-in rules, or espeak-ng where it is installed (auto)."""
     phones: bool = True
     """Also align phones."""

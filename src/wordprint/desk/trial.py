@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import importlib
 import multiprocessing
 import os
 import pickle
@@ -24,6 +23,7 @@ from wordprint.errors import InputError, WordprintError
 from wordprint.records import Utterance
 from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
+from wordprint.stages.table import COMMANDS, load
 from wordprint.stages.units import readable_duration
 
 GROWING = ("prepare", "validate", "align", "words")
@@ -131,7 +131,7 @@ def read_sample(path: Path, config: PrepareConfig) -> list[Utterance]:
 
 def run_stage(stage: str, calls: Sequence[tuple[Any, Path, Any]], workers: int = 1) -> tuple[list[Receipt], int | None]:
     """The receipts of a stage that is run on each (input, output, options), and the peak memory of this process so far."""
-    function = getattr(importlib.import_module(f"wordprint.{'corpora' if stage == 'prepare' else stage}.stage"), stage)
+    function = load(COMMANDS[stage].functions[0])
     parallel = {} if stage == "train" else {"workers": workers}
     receipts = [function(source, output, options, **parallel) for source, output, options in calls]
     try:
