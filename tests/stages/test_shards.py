@@ -109,7 +109,7 @@ def test_a_killed_process_is_one_line_and_what_was_done_is_kept(tmp_path):
 
 def test_without_joblib_several_processes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "joblib", None)
-    with pytest.raises(MissingExtraError, match=r"several processes needs the Python package 'joblib'"):
+    with pytest.raises(MissingExtraError, match=r"working in several processes .*needs the Python package 'joblib'"):
         list(run_shards(jobs(tmp_path, 2), hears_ctrl_c, 2, print))
     assert len(list(run_shards(jobs(tmp_path, 2), hears_ctrl_c, 1, print))) == 2
 

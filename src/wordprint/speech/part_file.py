@@ -36,6 +36,16 @@ class PartFile(soundfile.SoundFile):  # type: ignore[misc]
         self._bytes.file.close()
 
 
+class Memory(BytesIO):
+    """A file in memory to which a damaged header does what it does to one on disk: a seek to before its beginning goes nowhere."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
 class _Slice:
     """What soundfile wants of a file to read: the part's head, then its bytes of the file."""
 
@@ -45,7 +55,8 @@ class _Slice:
         self._size = len(part.head) + part.end - part.start
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._place = offset + (0, self._place, self._size)[whence]
+        place = offset + (0, self._place, self._size)[whence]
+        self._place = place if place >= 0 else self._place
         return self._place
 
     def tell(self) -> int:

@@ -150,11 +150,11 @@ def _open(source: Source, part: Part | None) -> Any:
     """The file, or a part of it, as a `soundfile.SoundFile`."""
     import soundfile
 
-    from wordprint.speech.part_file import PartFile
+    from wordprint.speech.part_file import Memory, PartFile
 
     if part is not None:
         return PartFile(source, part)
-    return soundfile.SoundFile(BytesIO(source.getbuffer()) if isinstance(source, BytesIO) else str(source))
+    return soundfile.SoundFile(Memory(source.getbuffer()) if isinstance(source, BytesIO) else str(source))
 
 
 def _find_parts(source: Source) -> tuple[Part, ...]:

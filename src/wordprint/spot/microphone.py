@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -72,10 +71,9 @@ class Microphone:
         self.dropped_s = 0.0
         """Audio that came while too much was waiting."""
         self._open_stream, self._device = open_stream, device
-        self._changed = threading.Condition()
-        self._ended = False
-        self._blocks: deque[tuple[int, NDArray[np.int16]]] = deque()  # with the samples dropped before it
-        self._waiting = self._gap = 0  # samples in them, and those dropped since the last of them
+        # No lock is shared with the thread of `_hear`: Ctrl-C can end the other one between taking a lock and giving it back.
+        self._blocks: SimpleQueue[tuple[int, NDArray[np.int16]] | None]  # with the samples dropped before it; None: the end
+        self._came = self._taken = self._gap = 0  # samples; the last: those dropped since the last that came
 
     def notes(self) -> list[str]:
         """What is to be said about the audio that was heard."""
@@ -85,12 +83,12 @@ class Microphone:
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         feed = Feed(self.sample_rate, self.channels)
-        self._blocks.clear()
-        self._ended, self._waiting, self._gap = False, 0, 0
+        self._blocks = SimpleQueue()
+        self._came = self._taken = self._gap = 0
         try:
             stream = self._open_stream(
                 device=self._device, samplerate=self.sample_rate, channels=self.channels, dtype="int16",
-                callback=self._hear, finished_callback=self._finish,
+                callback=self._hear, finished_callback=lambda: self._blocks.put(None),
             )  # fmt: skip
         except Exception as error:  # PortAudio's own class, which needs PortAudio to be named
             raise AudioError(f"the microphone can't be opened: {error}", remedy="see 'wordprint listen --devices'") from error
@@ -105,31 +103,26 @@ class Microphone:
 
     def _hear(self, samples: NDArray[np.int16], frames: int, time: Any, status: Any) -> None:
         """PortAudio's callback, in a thread of its own: (N, channels) are kept, or dropped and counted."""
-        with self._changed:
-            self.overflows += bool(status.input_overflow)
-            if self._waiting and self._waiting + frames > _WAITING_S * self.sample_rate:
-                self._gap += frames
-                self.dropped_s += frames / self.sample_rate
-                return
-            self._blocks.append((self._gap, samples.copy()))
-            self._gap = 0
-            self._waiting += frames
-            self._changed.notify()
-
-    def _finish(self) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
+        self.overflows += bool(status.input_overflow)
+        waiting = self._came - self._taken
+        if waiting and waiting + frames > _WAITING_S * self.sample_rate:
+            self._gap += frames
+            self.dropped_s += frames / self.sample_rate
+            return
+        self._came += frames
+        self._blocks.put((self._gap, samples.copy()))
+        self._gap = 0
 
     def _next(self) -> tuple[int, NDArray[np.int16]]:
-        with self._changed:
-            in_time = self._changed.wait_for(lambda: self._blocks or self._ended, timeout=_PATIENCE_S)
-            if not self._blocks:
-                what = "has stopped" if in_time else f"gave nothing for {_PATIENCE_S:g} s"
-                raise AudioError(f"the microphone {what}", remedy="check that it is plugged in and that no other program holds it")
-            gap, block = self._blocks.popleft()
-            self._waiting -= len(block)
-            return gap, block
+        remedy = "check that it is plugged in and that no other program holds it"
+        try:
+            block = self._blocks.get(timeout=_PATIENCE_S)
+        except Empty:
+            raise AudioError(f"the microphone gave nothing for {_PATIENCE_S:g} s", remedy=remedy) from None
+        if block is None:
+            raise AudioError("the microphone has stopped", remedy=remedy)
+        self._taken += len(block[1])
+        return block
 
 
 def _settings(portaudio: Any, device: str | int | None) -> tuple[int | str | None, int, int]:
