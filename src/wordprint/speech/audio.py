@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError
+from wordprint.speech.ctrl_c import ctrl_c_waits
 from wordprint.speech.failures import Source, reading
 from wordprint.speech.mix import INT16_SCALE
 from wordprint.speech.recording import Recording
@@ -104,7 +105,8 @@ def write_audio(path: str | Path, samples: NDArray[np.float32] | NDArray[np.int1
         samples = to_int16(np.asarray(samples, dtype=np.float32))
     encoded = BytesIO()  # written by Python, whose errors say when the disk is full; libsndfile's don't
     encoded.name = Path(path).name
-    soundfile.write(encoded, samples, sample_rate)
+    with ctrl_c_waits():
+        soundfile.write(encoded, samples, sample_rate)
     Path(path).write_bytes(encoded.getbuffer())
 
 

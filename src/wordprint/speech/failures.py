@@ -9,6 +9,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from wordprint.errors import AudioError, kind_of
+from wordprint.speech.ctrl_c import ctrl_c_waits
 from wordprint.speech.formats import conversion, foreign_format
 from wordprint.speech.quiet import quiet
 
@@ -28,9 +29,9 @@ def source_name(source: Source) -> str:
 
 @contextmanager
 def reading(source: Source) -> Iterator[None]:
-    """Whatever soundfile raises is an AudioError that names the file, and what libmpg123 prints is dropped."""
+    """Whatever soundfile raises is an AudioError that names the file, what libmpg123 prints is dropped, and Ctrl-C waits."""
     try:
-        with quiet():
+        with ctrl_c_waits(), quiet():
             yield
     except ERRORS as error:
         raise _unreadable(source, error) from error

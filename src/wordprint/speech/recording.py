@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError
+from wordprint.speech.ctrl_c import ctrl_c_waits
 from wordprint.speech.failures import ERRORS, Source, detail, reading, require_file, source_name
 from wordprint.speech.formats import conversion
 from wordprint.speech.mix import mix, require_scale
@@ -107,7 +108,7 @@ class Recording:
             begin, end = self._ends[part - 1] if part else 0, self._ends[part]
             wanted = min(count, end - place)
             try:
-                with quiet():
+                with ctrl_c_waits(), quiet():
                     self._move(part, place - begin)
                     pieces.append(self._file.read(wanted, dtype="float32", always_2d=True))
             except ERRORS as error:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, ConfigError
 from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.speech.ctrl_c import ctrl_c_waits
 from wordprint.spot.options import RawConfig
 
 Read = Callable[[int], bytes]
@@ -49,10 +50,11 @@ class Layout:
         """(n, channels) of whole frames, at full scale ±1, as libsndfile reads them from a file."""
         import soundfile
 
-        samples, _ = soundfile.read(
-            BytesIO(frames), dtype="float32", always_2d=True, format="RAW", endian="LITTLE",
-            subtype=self.subtype, channels=self.channels, samplerate=self.sample_rate,
-        )  # fmt: skip
+        with ctrl_c_waits():
+            samples, _ = soundfile.read(
+                BytesIO(frames), dtype="float32", always_2d=True, format="RAW", endian="LITTLE",
+                subtype=self.subtype, channels=self.channels, samplerate=self.sample_rate,
+            )  # fmt: skip
         decoded: NDArray[np.float32] = samples
         return decoded
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, InputError, require_extra
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample, to_int16
+from wordprint.speech.ctrl_c import ctrl_c_waits
 from wordprint.speech.mix import mix, require_scale
 from wordprint.stages.contract import PARTS, HowToRun, StageRun, run_stage
 from wordprint.stages.receipt import Receipt
@@ -124,7 +125,8 @@ def _flac(samples: NDArray[np.int16]) -> bytes:
     import soundfile
 
     file = io.BytesIO()
-    soundfile.write(file, samples, SAMPLE_RATE, format="FLAC")
+    with ctrl_c_waits():
+        soundfile.write(file, samples, SAMPLE_RATE, format="FLAC")
     return file.getvalue()
 
 
