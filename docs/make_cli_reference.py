@@ -7,8 +7,9 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from wordprint.stages.command import Command, load
 from wordprint.stages.options import help_texts, range_text
-from wordprint.stages.table import TABLE, Command, load
+from wordprint.stages.table import TABLE
 
 REFERENCE = Path(__file__).with_name("cli.md")
 HEAD = """# Command line

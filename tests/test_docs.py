@@ -26,10 +26,11 @@ from toy_model import padded, stream_of, word
 from wordprint import config, pipeline
 from wordprint.speech.audio import SAMPLE_RATE, to_int16, write_audio
 from wordprint.speech.textgrid import read_textgrid
+from wordprint.stages.command import load
 from wordprint.stages.manifest import read_jsonl
 from wordprint.stages.receipt import read_receipt
 from wordprint.stages.recipe import from_dict
-from wordprint.stages.table import COMMANDS, load
+from wordprint.stages.table import COMMANDS
 from wordprint.words.store import map_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]

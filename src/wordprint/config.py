@@ -12,8 +12,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from wordprint.stages.command import load
 from wordprint.stages.options import option
-from wordprint.stages.table import TABLE, load
+from wordprint.stages.table import TABLE
 
 _HOMES = {path.partition(":")[2]: path for row in TABLE for _, path in row.options if not path.startswith(__name__)}
 _HOMES |= {"DemoConfig": "wordprint.desk.options:DemoConfig"}

@@ -17,12 +17,13 @@ from typing import Any, Unpack
 
 from wordprint.config import RunConfig
 from wordprint.errors import ConfigError, DatasetError, WordprintError
+from wordprint.stages.command import Command, load
 from wordprint.stages.contract import HowToRun
 from wordprint.stages.options import check
 from wordprint.stages.packages import require
 from wordprint.stages.progress import SILENT
 from wordprint.stages.receipt import Receipt
-from wordprint.stages.table import COMMANDS, TABLE, Command, load
+from wordprint.stages.table import COMMANDS, TABLE
 
 _HOMES = {path.partition(":")[2]: (path, row) for row in TABLE for path in row.functions}
 

@@ -15,9 +15,10 @@ from wordprint.desk.index import listen, next_steps, write_index
 from wordprint.desk.options import DemoConfig
 from wordprint.export.options import ExportConfig
 from wordprint.speech.audio import write_audio
+from wordprint.stages.command import load
 from wordprint.stages.contract import open_stage
 from wordprint.stages.manifest import write_jsonl
-from wordprint.stages.table import COMMANDS, load
+from wordprint.stages.table import COMMANDS
 from wordprint.validate.options import ValidateConfig
 
 

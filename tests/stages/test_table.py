@@ -13,9 +13,10 @@ import pytest
 
 from wordprint import cli, pipeline
 from wordprint.errors import MissingExtraError
-from wordprint.stages import table
+from wordprint.stages import command, table
+from wordprint.stages.command import Argument, Command, load
 from wordprint.stages.options import help_texts
-from wordprint.stages.table import TABLE, Argument, Command, load
+from wordprint.stages.table import TABLE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -105,7 +106,7 @@ def test_every_row_is_true(row):
 
 
 def test_a_function_without_its_extra_is_told_with_what_brings_it(monkeypatch):
-    monkeypatch.setattr(table, "require", lambda extras, purpose: (_ for _ in ()).throw(MissingExtraError(f"{purpose} {extras}")))
+    monkeypatch.setattr(command, "require", lambda extras, purpose: (_ for _ in ()).throw(MissingExtraError(f"{purpose} {extras}")))
     with pytest.raises(MissingExtraError, match="'x' \\('train',\\)"):
         load("no_such_module:run", ("train",), "'x'")
     with pytest.raises(ImportError):

@@ -10,11 +10,12 @@ from wordprint.desk.index import figures
 from wordprint.desk.machine import cores
 from wordprint.errors import ConfigError
 from wordprint.stages.cluster import Cluster
+from wordprint.stages.command import Command, load
 from wordprint.stages.packages import require
 from wordprint.stages.progress import for_terminal
 from wordprint.stages.receipt import Receipt
 from wordprint.stages.recipe import read_toml
-from wordprint.stages.table import COMMANDS, Command, load
+from wordprint.stages.table import COMMANDS
 
 _MOST_WORKERS = 64  # on a machine with few cores: waiting for a slow disk they may be useful, but each takes 100 MB
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from wordprint.errors import ConfigError
+from wordprint.stages.command import Argument, Command
 from wordprint.stages.options import help_texts, range_text
-from wordprint.stages.table import Argument, Command
 
 HELP_ALL = "--help-all"
 

@@ -21,9 +21,10 @@ from wordprint.corpora.source import SYNTHETIC, find_kind, load_reader, parse_so
 from wordprint.desk import machine
 from wordprint.errors import InputError, WordprintError
 from wordprint.records import Utterance
+from wordprint.stages.command import load
 from wordprint.stages.progress import Progress
 from wordprint.stages.receipt import Receipt
-from wordprint.stages.table import COMMANDS, load
+from wordprint.stages.table import COMMANDS
 from wordprint.stages.units import readable_duration
 
 GROWING = ("prepare", "validate", "align", "words")

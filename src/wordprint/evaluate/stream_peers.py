@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -77,7 +78,7 @@ class GoogleMean:
         return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32)
 
 
-class Templates:
+class Templates(ABC):
     """Shots kept as they are, compared with windows of the stream by dynamic time warping; the nearest shot counts.
 
     A subclass says how features are made, how long windows are and how often one is looked at.
@@ -89,13 +90,13 @@ class Templates:
     hold_s = 0.0
     hop_samples: int
 
+    @abstractmethod
     def window(self, durations_s: Sequence[float]) -> int:
         """Samples of a window for shots that last so long."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(self, windows: Samples) -> list[Features]:
         """Frames (T, F) of each of the windows (B, N)."""
-        raise NotImplementedError
 
     def enroll(self, keyword: str, shots: Sequence[Samples]) -> Any:
         speeches = [find_speech(samples) for samples in shots]
@@ -157,7 +158,7 @@ class MfccDtw(Templates):
         return [mfcc(samples)[::2] for samples in windows]
 
 
-class Fixed:
+class Fixed(ABC):
     """Keywords that a project ships as models; shots are not used."""
 
     name: str
@@ -167,9 +168,9 @@ class Fixed:
     models: dict[str, Path]
     frame_samples: int
 
+    @abstractmethod
     def answers(self, path: Path, frames: NDArray[np.int16]) -> Iterator[float]:
         """The score after each frame (L, frame_samples)."""
-        raise NotImplementedError
 
     def enroll(self, keyword: str, shots: Sequence[Samples]) -> Any:
         if keyword not in self.models:
