@@ -67,6 +67,13 @@ def test_arrows_run_down(path):
             assert other in RUNTIME, f"the runtime imports {imported}"
 
 
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_function_is_longer_than_a_screen(path):
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {node.name: node.end_lineno - node.lineno + 1 for node in functions}
+    assert not {name: length for name, length in lengths.items() if length > 60}
+
+
 @pytest.mark.parametrize(
     ("statement", "forbidden"),
     [

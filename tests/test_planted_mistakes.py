@@ -22,6 +22,7 @@ MISTAKES = [
     ({"prepare": {"synthetic_speakers": 0}}, "prepare.synthetic_speakers is 0; expected at least 1"),
     ({"prepare": {"synthetic_utterances": 3}}, "prepare.synthetic_speakers is 24, synthetic_utterances 3"),
     ({"prepare": {"common_voice_lists": ["validatd"]}}, "prepare.common_voice_lists is 'validatd'.*did you mean 'validated'"),
+    ({"prepare": {"language": "fr"}}, "prepare.language is 'fr', and pocketsphinx's model is English; set align.aligner"),
     ({"validate": {"clipping_share": 2.0}}, "validate.clipping_share is 2; expected from 0 to 1"),
     ({"validate": {"drop": ["clippd_audio"]}}, "validate.*'clippd_audio'"),
     ({"validate": {"min_duration_s": 9.0, "max_duration_s": 1.0}}, "validate.min_duration_s is 9"),

@@ -1,7 +1,6 @@
 """All options: the classes of every stage by name, and `RunConfig`, which has a section for each stage that `run` goes through.
 
-    from wordprint.train.options import TrainConfig
-from wordprint.words.options import WordsConfig
+    from wordprint.config import RunConfig, TrainConfig
 
 They are declared in the rooms of their stages; the table of stages says where.
 """

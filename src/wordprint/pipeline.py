@@ -57,7 +57,7 @@ def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) ->
         "prepare": (config.sources,),
         "train": (folder["words"],),
         "export": (folder["train"],),
-        "evaluate": (model, (folder["words"], *config.evaluate_on)),
+        "evaluate": (model, (*(() if config.evaluate.stream else (folder["words"],)), *config.evaluate_on)),
     }
     receipts: list[Receipt] = []
     previous = Path()
@@ -108,6 +108,7 @@ def _name_options_of_run(error: WordprintError, stage: str, config: Any) -> None
 def _check(config: Any) -> None:
     """Find every mistake that can be found before hours of work: options, names, paths, corpora, extras."""
     from wordprint.corpora.source import load_reader, parse_source
+    from wordprint.speech.text import base_language
 
     check(config)
     if not config.sources:
@@ -116,5 +117,10 @@ def _check(config: Any) -> None:
     for kind in kinds:
         if kind not in (None, "synthetic"):
             load_reader(kind)
+    if config.align.aligner == "pocketsphinx" and base_language(config.prepare.language) != "en":
+        raise ConfigError(
+            f"prepare.language is '{config.prepare.language}', and pocketsphinx's model is English",
+            remedy="set align.aligner to mfa, or to textgrid with alignments that you have",
+        )
     synthetic = ("synthetic",) if "synthetic" in kinds or config.demo.keywords else ()
     require(tuple(extra for row in TABLE if row.run for extra in row.extras) + synthetic, "'run'")

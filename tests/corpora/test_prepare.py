@@ -378,6 +378,16 @@ def test_names_match_composed_or_not(tmp_path: Path, table: str, disk: str) -> N
         assert Path(next(read_utterances(tmp_path / f"{kind}-out")).audio).is_file()
 
 
+def test_bytes_that_happen_to_be_utf8_are_no_text(tmp_path: Path) -> None:
+    for name in ("c/s/a.wav", "c/s/b.wav"):
+        record(tmp_path / name)
+    write(tmp_path / "c/s/a.txt", "你好吗".encode("utf-16-le"))
+    write(tmp_path / "c/s/b.txt", "hello there")
+    prepare([str(tmp_path / "c")], tmp_path / "out")
+    assert [u.transcript for u in read_utterances(tmp_path / "out")] == ["hello there"]
+    assert list(dropped(tmp_path / "out").values()) == ["not_utf8"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_transcripts_in_utf16(tmp_path: Path, encoding: str) -> None:
     def save(path: str, text: str) -> None:

@@ -15,6 +15,7 @@ from wordprint.errors import ConfigError, DatasetError, EnrollmentError, InputEr
 from wordprint.evaluate import stream_report, streams
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stage import evaluate
+from wordprint.evaluate.stream_running import read_dataset
 from wordprint.evaluate.stream_systems import LiveSpotter, StreamSystem, load_system
 from wordprint.model import Model
 from wordprint.records import Alignment, Interval, Utterance
@@ -201,11 +202,27 @@ def test_mistakes_are_played_with_what_was_said(model_path, keywords, aligned, t
 
 
 def test_words_of_a_dataset_are_running_speech(model_path, aligned, tmp_path):
-    words(aligned, tmp_path / "words", WordsConfig(min_goodness="none", min_tokens=1, min_speakers=1))
-    receipt = evaluate(str(model_path), [], tmp_path / "out", EvaluateConfig(stream=tmp_path / "words", **CONFIG))
+    all_train = dict.fromkeys(("test_speakers", "validation_speakers", "test_words", "validation_words"), 0.0)
+    words(
+        aligned,
+        tmp_path / "words",
+        WordsConfig(min_goodness="none", min_tokens=1, min_speakers=1, **all_train),
+    )
+    config = EvaluateConfig(stream=tmp_path / "words", split="train", **CONFIG)
+    receipt = evaluate(str(model_path), [], tmp_path / "out", config)
     assert set(receipt.details) == {"running, clean", "running, babble 10 dB"}
+    with pytest.raises(DatasetError, match=r"the test split of .* is empty; choose another one with --split"):
+        evaluate(str(model_path), [], tmp_path / "empty", replace(config, split="test"))
     with pytest.raises(InputError, match="give a dataset with --stream"):
         evaluate(str(model_path), [tmp_path / "words"], tmp_path / "no", EvaluateConfig(stream=aligned))
+
+
+def test_a_dataset_gives_the_speakers_of_the_split_alone(aligned, tmp_path):
+    words(aligned, tmp_path / "words", WordsConfig(min_goodness="none", min_tokens=1, min_speakers=1, test_speakers=0.5))
+    speakers = {split: {item.speaker for item in read_dataset(tmp_path / "words", split)} for split in ("train", "test")}
+    assert all(speakers.values())
+    assert not speakers["train"] & speakers["test"]
+    assert all(len(item.words) == 3 for item in read_dataset(tmp_path / "words", "test"))  # of whatever split they are
 
 
 def test_an_utterance_that_cannot_be_read_is_named_and_the_rest_measured(model_path, aligned, tmp_path):

@@ -41,6 +41,15 @@ def test_it_is_what_a_file_of_that_form_gives(tmp_path, rate, width, channels):
     assert heard.dtype == np.float32
 
 
+def test_channels_in_opposite_phase_are_no_silence(tmp_path):
+    tone = pcm(16_000, 2, 1)
+    soundfile.write(tmp_path / "a.wav", np.hstack([tone, -tone]), 16_000, subtype="PCM_16")
+    sound = Sound()
+    heard = np.concatenate([sound.add(raw(np.hstack([tone, -tone]), 2), 16_000, 2, 2), sound.end()])
+    assert np.array_equal(heard, read_audio(tmp_path / "a.wav"))
+    assert heard.std() > 0.3
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 44_100), max_size=8), st.sampled_from([8000, 16_000, 44_100]))
 def test_how_it_is_cut_changes_nothing(cuts, rate):
@@ -68,5 +77,5 @@ def test_bytes_that_end_inside_a_sample():
 def test_a_rate_that_changes():
     sound = Sound()
     sound.add(bytes(8), 16_000, 2, 1)
-    with pytest.raises(AudioError, match="from 16000 to 8000 Hz in the middle"):
+    with pytest.raises(AudioError, match="from 16000 Hz in 1 channels to 8000 Hz in 1 in the middle"):
         sound.add(bytes(8), 8000, 2, 1)

@@ -305,6 +305,8 @@ def test_nothing_to_serve(keywords):
         Server("tcp://127.0.0.1:0", Enrollment(model.name, model.digest), model)
     with pytest.raises(EnrollmentError, match="was made with model"):
         Server("tcp://127.0.0.1:0", enrollment, Model())
+    with pytest.raises(ConfigError, match="clients is 0; expected at least 1"):
+        Server("tcp://127.0.0.1:0", enrollment, model, options=ServeConfig(clients=0))
 
 
 @pytest.mark.parametrize(

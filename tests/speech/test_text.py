@@ -111,6 +111,7 @@ def test_what_stands_in_brackets_is_no_word(language: str) -> None:
 
 
 def test_brackets_inside_a_word_and_signs_are_no_noise() -> None:
+    assert normalise("brown[noise] fox") == ["brown", "fox"]  # glued to a word it's no part of it
     assert normalise("book(s) [open 5 < 7 and 8 > 6") == ["book", "s", "open", "and"]
     assert noise_marks("book(s) [open 5 < 7 and 8 > 6") == []
     assert normalise("你好(笑)吗", "zh") == ["你好", "吗"]

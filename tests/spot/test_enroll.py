@@ -210,6 +210,18 @@ def test_no_usable_recording_is_an_error_that_says_why(model, tmp_path, recordin
     assert not (tmp_path / "keywords.json").exists()
 
 
+@pytest.mark.parametrize("form", [np.ravel, lambda samples: samples[:, None]])
+def test_one_array_alone_is_one_recording(model, form):
+    (alone,) = enroll(model, "red", form(shots("red")[0])).keywords
+    (listed,) = enroll(model, "red", shots("red")[:1]).keywords
+    assert np.array_equal(alone.prototype, listed.prototype)
+
+
+def test_what_is_no_array_is_refused(model):
+    with pytest.raises(InputError, match="recording 1 is no array"):
+        enroll(model, "red", [(shots("red")[0], 16_000)])
+
+
 @pytest.mark.parametrize("samples", [np.zeros((2, 100), np.float32), np.zeros(100, np.int32)])
 def test_arrays_of_another_form_are_refused(model, samples):
     with pytest.raises(InputError, match=r"expected \(N,\) or \(N, 1\), float \(full scale ±1\) or int16"):

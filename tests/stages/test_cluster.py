@@ -13,6 +13,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +21,7 @@ from corpus_files import librispeech
 from wordprint.cli import main
 from wordprint.errors import ConfigError, InputError, MissingExtraError, WorkerError
 from wordprint.stages import cluster as module
-from wordprint.stages.cluster import Cluster, connect, tasks_in
+from wordprint.stages.cluster import Cluster, Pool, connect, tasks_in
 from wordprint.stages.shards import run_shards
 
 pytest.importorskip("distributed")
@@ -216,6 +217,14 @@ def test_a_scheduler_that_goes_away(tmp_path):
         running.scheduler.kill()
         with pytest.raises(WorkerError, match=r"has gone; the same command goes on"):
             list(results)
+
+
+def test_a_scheduler_that_is_asked_before_its_end_was_noticed():
+    def refused():
+        raise OSError("timed out")
+
+    with pytest.raises(WorkerError, match=r"dask://1.2.3.4:5 has gone; the same command goes on"):
+        Pool(Cluster("dask://1.2.3.4:5"), SimpleNamespace(nthreads=refused)).slots()
 
 
 @pytest.mark.parametrize("greeting", [None, b"", b"SSH-2.0-OpenSSH_9.6\r\n"])

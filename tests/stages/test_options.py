@@ -45,6 +45,8 @@ class Shape:
     """A picture."""
     scale: float = option(1.0, used_by={"texture": True})
     """Of the picture."""
+    tint: float = option(0.0, used_by={"texture": False})
+    """Where there is no picture."""
 
     def check(self) -> None:
         if self.sides == 4 and self.kind == "round":
@@ -78,6 +80,7 @@ class Drawing:
             {"roundness": 0.1},
             "roundness is set, but kind is 'square', which makes no use of it; expected kind round; leave roundness out",
         ),
+        ({"tint": 1.0, "texture": Path(__file__)}, "tint is set, but so is texture, which makes no use of it; leave tint out"),
         ({"scale": 2.0}, "scale is 2.0, but texture is not set; set texture, or leave scale out"),
         ({"kind": "round"}, "sides is 4 of something round; expected 3"),
         ({"texture": Path("/none")}, "option 'texture': /none does not exist; expected a file or folder"),

@@ -35,6 +35,19 @@ def test_unicode_is_read_with_and_without_its_mark(tmp_path: Path, name: str, en
     assert list(read_lines(path)) == list(enumerate(lines, start=1))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("word", ["สวัสดี", "မင်္ဂလာပါ", "नमस्ते", "مرحبا", "ሰላም", "привет", "γειά", "ελα", "שלום"])
+def test_one_word_in_utf16_without_mark_and_line_end(tmp_path: Path, word: str, encoding: str) -> None:
+    (tmp_path / "a.txt").write_bytes(word.encode(encoding))
+    assert read_text(tmp_path / "a.txt") == word
+
+
+@pytest.mark.parametrize("data", [b"a\tb\tc\td\t", b"1\t2\t", b"\tab", b"\n\n\n\n", b"a\nb\n", b"  "])
+def test_tabs_and_line_ends_are_no_script(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(data)
+    assert read_text(tmp_path / "a.txt") == data.decode()
+
+
 @pytest.mark.parametrize("data", [b"hello\0 world\n", b"\0\0\0\0", b"", b"a\0", b"one\0two\0three and on it goes"])
 def test_stray_zeros_make_no_other_encoding_of_utf8(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.txt"

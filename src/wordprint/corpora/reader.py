@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ UNTIL_END = math.inf
 """`end_s` of an utterance that lasts until its recording ends."""
 
 _LONGEST_ITEM = 100
+_CONTROL = re.compile("[\x01-\x08\x0e-\x1b]")
+"""What no text holds; NULs are damage here and there, the rest is white space of some kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ def read_lines(path: Path, separator: str | None = None) -> Iterator[str | Probl
             if isinstance(line, UnicodeDecodeError):
                 item = line.object.decode("ascii", "backslashreplace").split(separator, 1)[0].strip()
                 yield not_utf8(item[:_LONGEST_ITEM], f"{path}:{number}", line)
+            elif control := _CONTROL.search(line):
+                yield _no_text(line.split(separator, 1)[0].strip()[:_LONGEST_ITEM], f"{path}:{number}", control[0])
             elif line.strip():
                 yield composed(line.strip())
     except OSError as error:
@@ -110,7 +115,9 @@ def read_lines(path: Path, separator: str | None = None) -> Iterator[str | Probl
 def read_text(path: Path, item: str) -> str | Problem:
     """A whole text file, in UTF-8 or UTF-16, as the transcript of `item`."""
     try:
-        return textfile.read_text(path)
+        text = textfile.read_text(path)
+        control = _CONTROL.search(text)
+        return text if control is None else _no_text(item, str(path), control[0])
     except UnicodeDecodeError as error:
         return not_utf8(item, str(path), error)
     except OSError as error:
@@ -120,7 +127,17 @@ def read_text(path: Path, item: str) -> str | Problem:
 def not_utf8(item: str, where: str, error: UnicodeDecodeError) -> Problem:
     """The problem of a transcript in another encoding."""
     byte = error.object[error.start]
-    return Problem(item, "not_utf8", f"{where} has byte 0x{byte:02x}; convert it: iconv -f latin1 -t utf-8")
+    return Problem(
+        item,
+        "not_utf8",
+        f"{where} has byte 0x{byte:02x}; convert it: iconv -f ENCODING -t utf-8 (file -i guesses which)",
+    )
+
+
+def _no_text(item: str, where: str, control: str) -> Problem:
+    """The problem of bytes that happen to be UTF-8, as UTF-16 of a few characters may be."""
+    seen = f"{where} holds the control character 0x{ord(control):02x}: no text, or in another encoding"
+    return Problem(item, "not_utf8", f"{seen}; convert it: iconv -f ENCODING -t utf-8 (file -i guesses which)")
 
 
 def composed(name: str) -> str:

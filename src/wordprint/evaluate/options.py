@@ -16,23 +16,23 @@ class EvaluateConfig:
     seed: int = option(0, at_least=0)
     """Seed of the support draws, samples and bootstraps."""
     split: str = option("test", one_of=("train", "validation", "test"))
-    """Part of a word dataset to score (word folders have no parts)."""
+    """Part of a word dataset to score (word folders have no parts); of one that is a stream, the speakers of that part."""
     targets: tuple[str, ...] = ()
     """Keywords to enroll; without any, the ten Speech Commands where the data has them all, else the words of most speakers.
     In streams: all that the folders hold."""
-    shots: tuple[int, ...] = option((1, 3, 5, 10), at_least=1)
+    shots: tuple[int, ...] = option((1, 3, 5, 10), at_least=1, used_by={"stream": False})
     """Recordings that enroll a keyword."""
-    draws: int = option(100, at_least=1)
+    draws: int = option(100, at_least=1, used_by={"stream": False})
     """Random choices of the enrolled recordings that figures are averaged over."""
-    enroll_share: float = option(0.25, above=0, below=1)
+    enroll_share: float = option(0.25, above=0, below=1, used_by={"stream": False})
     """Share of the speakers that supports are drawn from; all others are asked."""
-    context: bool = False
+    context: bool = option(False, used_by={"stream": False})
     """Show the model the real audio around the words of a word dataset instead of silence."""
-    max_tokens: int = option(10_000, at_least=2)
+    max_tokens: int = option(10_000, at_least=2, used_by={"stream": False})
     """Tokens compared in same-different discrimination; of more, a random sample."""
-    dtw_tokens: int = option(400, at_least=0)
+    dtw_tokens: int = option(400, at_least=0, used_by={"stream": False})
     """Tokens on which MFCC + DTW is scored for reference, a random sample; 0 leaves it out."""
-    allow_seen: bool = False
+    allow_seen: bool = option(False, used_by={"stream": False})
     """Score words and speakers that the model was trained on instead of stopping; the figures are marked."""
     players: int = option(12, at_least=0)
     """Recordings per list that the report can play."""

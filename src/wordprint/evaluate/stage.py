@@ -7,7 +7,7 @@ tokens, draws and pairs) and `report.html`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -64,8 +64,7 @@ def evaluate(
     if not paths:
         raise InputError("no data to score on", expected="word folders or word datasets")
     embedder = _load(model, paths) if isinstance(model, (str, Path)) else model
-    options = {option.name: getattr(config, option.name) for option in fields(config)}
-    settings = _Settings(**options, model=f"{embedder.name} {embedder.digest}")
+    settings = _Settings(**vars(config), model=f"{embedder.name} {embedder.digest}")
     inputs = dict(zip(unique_names(paths), paths, strict=True))
     progress = how.get("progress") or SILENT
 

@@ -6,7 +6,6 @@ able to tell them apart. *Running speech* (stream_running.py): keywords are what
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from wordprint.speech.audio import SAMPLE_RATE, probe_audio
 from wordprint.speech.formats import AUDIO_SUFFIXES
 from wordprint.speech.text import plain_words
 from wordprint.stages.manifest import ALIGNMENTS, UTTERANCES, read_jsonl, read_utterances, resolve
+from wordprint.stages.walk import walk
 from wordprint.words.folders import WordFolder
 from wordprint.words.tokens import load_tokens
 
@@ -142,9 +142,8 @@ def _utterances(path: Path) -> list[Utterance]:
 def _recordings(path: Path, dropped: list[tuple[str, str, str]]) -> list[Item]:
     """Every recording under a folder in pieces; each recording is a speaker of its own."""
     items = []
-    for root, folders, files in os.walk(path):
-        folders.sort()
-        for file in (Path(root, name) for name in sorted(files) if Path(name).suffix.lower() in AUDIO_SUFFIXES):
+    for root, files in walk(path):
+        for file in (Path(root, name) for name in files if Path(name).suffix.lower() in AUDIO_SUFFIXES):
             name = str(file.relative_to(path))
             try:
                 duration_s = probe_audio(file).duration_s

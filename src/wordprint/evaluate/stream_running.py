@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from wordprint.errors import InputError
+from wordprint.errors import DatasetError, InputError
 from wordprint.evaluate.stream_build import Item
 from wordprint.evaluate.stream_material import RUNNING, Material, Token, enough, split_voices
 from wordprint.records import Interval
@@ -50,8 +50,8 @@ def read_words(path: Path, items: Sequence[Item]) -> tuple[list[Item], list[tupl
     return found, dropped
 
 
-def read_dataset(path: Path) -> list[Item]:
-    """The utterances of a word dataset with the words that it holds of them, which stand for the transcript."""
+def read_dataset(path: Path, split: str) -> list[Item]:
+    """The utterances by speakers of a split of a word dataset; all words that it holds of them stand for the transcript."""
     dataset = WordDataset(path)
     (words, names), (utterances, ids), (speakers, people) = (dataset.codes(n) for n in ("words", "utterance_id", "speaker"))
     columns = [dataset.column(name).tolist() for name in ("start_sample", "end_sample", "n_words", "shard", "row")]
@@ -63,8 +63,12 @@ def read_dataset(path: Path) -> list[Item]:
         places[ids[utterance]] = (people[speaker], shard, row)
         if n_words == 1:
             said[ids[utterance]].append(Interval(names[word], start / SAMPLE_RATE, end / SAMPLE_RATE))
+    wanted = set(speakers[dataset.select(split)].tolist())
+    if not wanted:
+        raise DatasetError(f"the {split} split of {path} is empty", remedy="choose another one with --split")
+    of_split = {people[speaker] for speaker in wanted}
     items = []
-    for name, (speaker_name, shard, row) in sorted(places.items()):
+    for name, (speaker_name, shard, row) in sorted(item for item in places.items() if item[1][0] in of_split):
         ordered = tuple(sorted(said[name], key=lambda interval: interval.start_s))
         text = " ".join(interval.symbol for interval in ordered)
         seconds = len(dataset.samples(shard, row)) / SAMPLE_RATE

@@ -7,7 +7,7 @@ listened to in sessions of ten minutes; what is finished is kept, so that a run 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -62,8 +62,7 @@ def evaluate_stream(
     """
     system, background = load_system(model), Path(background)
     paths = [Path(path) for path in keywords]
-    options = {option.name: getattr(config, option.name) for option in fields(config)}
-    settings = _Settings(**options, system=f"{system.name} {system.digest}")
+    settings = _Settings(**vars(config), system=f"{system.name} {system.digest}")
     inputs = dict(zip(unique_names(paths), paths, strict=True)) | {"stream": background}
 
     def work(stage: StageRun) -> Receipt:
@@ -111,7 +110,7 @@ def _materials(paths: Sequence[Path], background: Path, config: EvaluateConfig) 
         if is_word_dataset(path):
             raise InputError(f"{path} is a word dataset", expected="word folders; give a dataset with --stream")
     of_dataset, aligned = is_word_dataset(background), (background / ALIGNMENTS).is_file()
-    items, dropped = (read_dataset(background), []) if of_dataset else read_background(background)
+    items, dropped = (read_dataset(background, config.split), []) if of_dataset else read_background(background)
     items = by_speakers(items, config.stream_speakers)
     if aligned:
         items, lost = read_words(background, items)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError
-from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.pcm import Layout
+from wordprint.spot.source import Feed
 
 RATES_HZ = (4_000, 384_000)
 CHANNELS = (1, 32)
@@ -27,16 +27,19 @@ def second_bytes(rate: Any, width: Any, channels: Any) -> int:
 
 
 class Sound:
-    """One stream. Chunks may be cut anywhere between samples: what comes out, all told, is the same."""
+    """One stream. Chunks may be cut anywhere between samples: what comes out, all told, is the same, and what a file would give.
+
+    What comes out lags as `wordprint.spot.source.Feed` does.
+    """
 
     def __init__(self) -> None:
-        self._rate = 0
-        self._resampler: Any = None
+        self._form: tuple[int, int] | None = None
+        self._feed: Feed
 
     def add(self, payload: bytes, rate: int, width: int, channels: int) -> NDArray[np.float32]:
-        """(N,) samples at 16 kHz, full scale ±1, that the next bytes bring; channels are averaged.
+        """(N,) samples at 16 kHz, full scale ±1, that the next bytes bring.
 
-        Raises AudioError for bytes that end inside a sample, and for another rate in the middle of the stream.
+        Raises AudioError for bytes that end inside a sample, and for another rate or other channels in the middle of the stream.
         """
         if len(payload) % (width * channels):
             raise AudioError(
@@ -44,28 +47,19 @@ class Sound:
                 expected=f"whole samples of {width} bytes in {channels} channels",
                 reason="bad_audio",
             )
-        if self._rate and rate != self._rate:
+        if self._form is None:
+            self._form, self._feed = (rate, channels), Feed(rate, channels)
+        if self._form != (rate, channels):
+            before = f"{self._form[0]} Hz in {self._form[1]} channels"
             raise AudioError(
-                f"the rate changes from {self._rate} to {rate} Hz in the middle of a stream",
+                f"the audio changes from {before} to {rate} Hz in {channels} in the middle of a stream",
                 remedy="end the stream and begin another",
                 reason="bad_audio",
             )
-        if not self._rate:
-            self._begin(rate)
-        mono: NDArray[np.float32] = Layout(rate, channels, _SUBTYPES[width], width).decode(payload).mean(axis=1)
-        return mono if self._resampler is None else self._resampled(mono)
+        return self._feed.push(Layout(rate, channels, _SUBTYPES[width], width).decode(payload))
 
     def end(self) -> NDArray[np.float32]:
-        """What the resampler still holds, at the end of the stream."""
-        return np.zeros(0, np.float32) if self._resampler is None else self._resampled(np.zeros(0, np.float32), last=True)
-
-    def _begin(self, rate: int) -> None:
-        import soxr
-
-        self._rate = rate
-        if rate != SAMPLE_RATE:
-            self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
-
-    def _resampled(self, mono: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
-        samples: NDArray[np.float32] = self._resampler.resample_chunk(mono, last=last)
-        return samples
+        """What is still held, at the end of the stream."""
+        return (
+            np.zeros(0, np.float32) if self._form is None else self._feed.push(np.zeros((0, self._form[1]), np.float32), last=True)
+        )

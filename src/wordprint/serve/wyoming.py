@@ -25,6 +25,7 @@ from wordprint.spot.choose import choose
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
+from wordprint.stages.options import check
 
 LINGER_S = 1.0
 """How long a client that is sent away may go on sending."""
@@ -46,6 +47,7 @@ class Server:
         options: ServeConfig = ServeConfig(),
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
+        check(options)
         self.host, self.port = parse_address(uri)
         self.enrollment, self.config, self.options, self.say = choose(enrollment), config, options, say
         self.model = model or Model()
@@ -95,7 +97,7 @@ class Server:
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
             await self._converse(client, reader, full)
-        except (OSError, TimeoutError):
+        except OSError:
             pass  # the client has gone
         except asyncio.CancelledError:  # the server goes, and waits for nobody who doesn't read
             writer.transport.abort()

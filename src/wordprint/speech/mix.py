@@ -57,7 +57,10 @@ def as_samples(samples: Any, name: str) -> NDArray[np.float32]:
 
     Raises InputError for another shape or type, AudioError for samples that are not finite or not at full scale ±1.
     """
-    array = np.asarray(samples)
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:  # rows of several lengths, or things that are no numbers
+        raise InputError(f"{name} is no array ({error})", expected="samples (N,) or (N, 1)") from error
     mono = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if mono.ndim != 1 or not (mono.dtype == np.int16 or np.issubdtype(mono.dtype, np.floating)):
         raise InputError(

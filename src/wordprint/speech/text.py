@@ -71,7 +71,7 @@ def unknown_characters(transcript: str, language: str = "en") -> str:
 def noise_marks(transcript: str) -> list[str]:
     """What stands in `[]`, `()`, `{}` or `<>` and so is no word, in lower case and in order: `[laughter]`.
 
-    Brackets inside a word (`book(s)`) mark no noise.
+    Round brackets inside a word (`book(s)`) mark no noise.
     """
     return [" ".join(text[start:end].lower().split()) for text, start, end in _noise(transcript)]
 
@@ -134,7 +134,7 @@ def _noise(transcript: str) -> Iterator[tuple[str, int, int]]:
     text, start = transcript.translate(_WIDE_BRACKETS), 0
     while match := _NOISE.search(text, start):
         start = match.start()
-        if match[0][0] in "[(" and any(map(_is_cased, (text[:start][-1:], text[match.end() :][:1]))):
+        if match[0][0] == "(" and any(map(_is_cased, (text[:start][-1:], text[match.end() :][:1]))):
             start += 1
             continue
         yield text, start, match.end()

@@ -96,6 +96,8 @@ def make_keyword(
         raise InputError(f"threshold {threshold}", expected="a cosine similarity from -1 to 1")
     if isinstance(recordings, (str, Path)):
         recordings = [recordings]
+    if isinstance(recordings, np.ndarray) and (recordings.ndim == 1 or recordings.shape[1:] == (1,)):
+        recordings = [recordings]
     if sample_rate < 1:
         raise InputError(f"sample_rate = {sample_rate}", expected="the rate in Hz of recordings given as arrays")
     loaded, rejected = _load(recordings, sample_rate)

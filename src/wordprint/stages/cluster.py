@@ -134,7 +134,7 @@ def connect(cluster: Cluster, say: Callable[[str], None]) -> Iterator[Pool]:
         try:
             yield Pool(cluster, client)
         except (CancelledError, CommClosedError) as error:
-            raise WorkerError(f"the scheduler {cluster.address} has gone", remedy=_GO_ON) from error
+            raise _gone(cluster) from error
 
 
 class Pool:
@@ -146,7 +146,10 @@ class Pool:
 
     def slots(self) -> int:
         """How many tasks can be worked on now."""
-        return len(self.client.nthreads())
+        try:
+            return len(self.client.nthreads())
+        except OSError as error:  # asked before the client has noticed
+            raise _gone(self.cluster) from error
 
     def submit(self, task: Callable[[], None], name: str) -> Any:
         """Send a task and return a handle of it; `name` tells in errors what it works on."""
@@ -190,6 +193,10 @@ def _same_python(cluster: Cluster, versions: set[str]) -> None:
                 expected=f"Python {'.'.join(mine)}, as here",
                 remedy="start workers in the same environment as this command",
             )
+
+
+def _gone(cluster: Cluster) -> WorkerError:
+    return WorkerError(f"the scheduler {cluster.address} has gone", remedy=_GO_ON)
 
 
 def _no_workers(cluster: Cluster) -> WorkerError:

@@ -53,7 +53,7 @@ def option(
     Args:
         at_least, above, at_most, below: Its range; of a list, that of each item.
         one_of: Names that it may have; with `own` also `package.module:name` of the user's.
-        used_by: Other options and their values that make use of it (True: any value), else it is refused when set.
+        used_by: Other options and their values that use it (True: any value, False: none at all), else it is refused when set.
         changes_results: False for how to do it, not what: a run may go on, or count as done, with another value.
         may_grow: A finished stage goes on when the value is larger than the one it was done with.
         new: The path need not exist.
@@ -148,6 +148,9 @@ def _check_use(name: str, value: Any, field: dataclasses.Field[Any], config: Any
         if users is True:
             if chosen is None:
                 raise ConfigError(f"{name} is {value}, but {other} is not set", remedy=f"set {other}, or leave {field.name} out")
+        elif users is False:
+            if chosen is not None:
+                raise ConfigError(f"{name} is set, but so is {other}, which makes no use of it", remedy=f"leave {field.name} out")
         elif chosen not in users and ":" not in chosen:
             raise ConfigError(
                 f"{name} is set, but {other} is '{chosen}', which makes no use of it",

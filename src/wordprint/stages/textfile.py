@@ -12,6 +12,8 @@ _ONE_SCRIPT = 0.5
 """Of the characters are in two blocks of 256: a script's, and the one of spaces, digits and line ends."""
 _ASCII_SHARE = 0.8
 _LONGEST_CHARACTER = 4
+_CONTROLS = frozenset(range(0x20)) - frozenset(b"\n\r")
+"""No text has one of them in every other byte; those of scripts up to U+1FFF are in UTF-16's high bytes."""
 
 
 def read_text(path: str | Path, fallback: str = "") -> str:
@@ -56,11 +58,21 @@ def find_encoding(head: bytes) -> str:
         return "utf-16"
     nuls = {"utf-16-be": head[::2].count(0), "utf-16-le": head[1::2].count(0)}
     encoding = max(nuls, key=nuls.__getitem__)
-    if len(head) % 2 or min(nuls.values()) or not nuls[encoding] or _begins_in_ascii(head):
+    if len(head) % 2 or min(nuls.values()) or _begins_in_ascii(head):
         return "utf-8-sig"
+    if not nuls[encoding]:
+        return _of_one_script(head)
     blocks = Counter(head[encoding == "utf-16-le" :: 2])
     one_script = sum(times for _, times in blocks.most_common(2)) >= _ONE_SCRIPT * blocks.total()
     return encoding if one_script or _is_no_ascii(head, encoding) else "utf-8-sig"
+
+
+def _of_one_script(head: bytes) -> str:
+    """UTF-16 of a word without a space or line end, and so without NULs: every other byte is one and the same control character."""
+    for encoding, high, low in (("utf-16-be", head[::2], head[1::2]), ("utf-16-le", head[1::2], head[::2])):
+        if len(high) > 1 and len(set(high)) == 1 and high[0] in _CONTROLS and not (high[0] == ord("\t") and low.isalnum()):
+            return encoding
+    return "utf-8-sig"
 
 
 def _begins_in_ascii(head: bytes) -> bool:

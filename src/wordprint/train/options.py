@@ -135,8 +135,9 @@ class TrainConfig:
 
 def _require_audio(name: str, folder: Path) -> None:
     from wordprint.speech.formats import AUDIO_SUFFIXES
+    from wordprint.stages.walk import walk
 
-    if not any(path.suffix.lower() in AUDIO_SUFFIXES for path in folder.rglob("*")):
+    if not any(Path(name).suffix.lower() in AUDIO_SUFFIXES for _, files in walk(folder, hidden=True) for name in files):
         raise ConfigError(f"{name} is {folder}, which holds no recordings", expected="a folder of recordings")
 
 

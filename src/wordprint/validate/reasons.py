@@ -48,7 +48,9 @@ REASONS: dict[str, Reason] = {
     "duplicate_utterance": Reason("drop", "Same recording and transcript as another", "remove one of the two"),
     "duplicate_audio": Reason("warning", "Same recording, another transcript", "find out which of the two transcripts is right"),
     "nothing_kept": Reason("warning", "Nothing left", "mend the problems above; later stages stop at an empty corpus", True),
-    "one_speaker": Reason("warning", "Only one speaker", "add speakers: a split by speaker needs at least three", True),
+    "one_speaker": Reason(
+        "warning", "Only one speaker", "add speakers: a word must be recognised whoever says it: two at least", True
+    ),
     "one_word": Reason("warning", "Only one word", "add transcripts with other words: training contrasts words", True),
     "few_speakers": Reason("note", "Words with too few speakers", "add speakers, or let 'words' leave these words out", True),
     "oov_words": Reason("note", "Words outside the lexicon", "correct misspellings; pronunciations of the rest are guessed", True),
