@@ -143,7 +143,13 @@ TABLE = (
         functions=("wordprint.evaluate.stage:evaluate",),
         arguments=(
             Argument("model", MODEL, str),
-            Argument("data", "Word folders (word/speaker_….flac) or word datasets.", many=True),
+            Argument(
+                "data",
+                "Word folders (word/speaker_….flac) or word datasets; none, where a --stream has keywords of its own.",
+                Path,
+                many=True,
+                default=(),
+            ),
         ),
         options=(("config", "wordprint.evaluate.options:EvaluateConfig"),),
         extras=("words", "report"),
