@@ -3,7 +3,7 @@
 The datasets are made up: words by Zipf's law, utterances of ten words by thousands of speakers, all over the same few
 minutes of noise. Each is opened in a process of its own, first with its files put out of the page cache, then again.
 `index` is what crops and the choice of tokens need: codes of words, speakers and sides, and all positions. `start-up` is
-what `train` does before its first step: the check for leaks, the validation words, the sampler, the spelling of the words.
+what `train` does before its first step: the check for leaks, the validation words, the sampler, the phones of the words.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from wordprint.words.store import (
     audio_batches,
     audio_name,
     audio_schema,
+    phone_schema,
+    phones_name,
     segment_schema,
     segments_name,
     write_table,
@@ -78,9 +80,13 @@ def write_dataset(folder: Path, count: int) -> Path:
         "corpora": [],
         "excluded_words": [],
         "audio_shards": [{"name": audio_name(0), "rows": RECORDINGS}],
+        "phone_shards": [{"name": phones_name(0), "rows": RECORDINGS}],
         "segment_shards": shards,
         "config": config_to_json(CONFIG),
     }
+    silent: dict[str, list[list[int]]] = {name: [[]] * RECORDINGS for name in phone_schema().names}  # none is measured
+    phones = arrow().table(silent, schema=phone_schema())
+    write_table(folder / phones_name(0), phones.to_batches(), phones.schema)
     (folder / DATASET).write_text(json.dumps(metadata), encoding="utf-8")
     return folder
 
@@ -138,7 +144,6 @@ def measure(folder: Path) -> dict[str, float]:
     check_leaks(dataset)
     ValidationWords.of(dataset, config)
     words = TrainingWords(dataset, config, Sounds())
-    words.spelling()
     figures |= {"start_s": time.perf_counter() - begun, "start_busy_s": time.process_time() - used}
     figures |= {"start_mb": own_mb() - before_mb, "peak_mb": peak_mb()}
     rng = np.random.default_rng(0)

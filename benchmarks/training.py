@@ -1,7 +1,8 @@
 """Training speed: batches of a word dataset against a plain PyTorch DataLoader over word files (WAV).
 
-The network, its loss, the batch size and the tokens of each batch are the same. First without augmentation, where
-wordprint's effects change nothing (but level and fades are still computed); then with all of them, as `train` runs.
+The network, its loss, the batch size and the tokens of each batch are the same; a word is its only span. First without
+augmentation, where wordprint's effects change nothing (but level and fades are still computed); then with all of them, runs
+of phones and the losses on these, as `train` runs.
 "data alone" is how fast batches come when nothing is done with them; "wait" the share of a step that the network waits
 for its batch.
 """
@@ -29,8 +30,11 @@ from wordprint.train.device import make_fabric, quiet_libraries
 from wordprint.train.objective import Objective
 from wordprint.train.options import TrainConfig
 
-PLAIN = {"noise_share": 0.0, "filter_share": 0.0, "max_speed_change": 1.0, "masks": 0, "silence_share": 0.0}
-"""Options of training that leave words as they are."""
+PLAIN = {
+    "noise_share": 0.0, "filter_share": 0.0, "telephone_share": 0.0, "room_share": 0.0, "max_speed_change": 1.0, "masks": 0,
+    "silence_share": 0.0, "runs": 0, "edits": 0, "phonetic_weight": 0.0, "phone_weight": 0.0,
+}  # fmt: skip
+"""Options of training that leave words as they are, and need no phones."""
 
 ALONE = 4
 """Times the steps of a turn when there is no network: the batches that are ready at the start must not count for much."""
@@ -48,7 +52,7 @@ class WordFiles(Dataset[tuple[torch.Tensor, int, torch.Tensor]]):
         self.paths = write_word_files(dataset, words.indices, starts, self.window, folder, ".wav")
         self.offsets = np.maximum(dataset.limits(words.indices)[0] - starts, 0)
         ends = [dataset.column(name)[words.indices] - starts for name in ("start_sample", "end_sample")]
-        self.spans = torch.from_numpy(np.stack(ends, axis=1) / self.window).float()
+        self.spans = torch.from_numpy(np.stack(ends, axis=1)).float()
 
     def __getitem__(self, place: int) -> tuple[torch.Tensor, int, torch.Tensor]:
         samples, _ = soundfile.read(self.paths[place], dtype="float32")
@@ -61,15 +65,16 @@ def load_files(words: TrainingWords, files: WordFiles, workers: int, steps: int)
     """Batches of a DataLoader, of the tokens that wordprint draws for the same steps."""
     seed = words.config.seed
     places = [words.sampler.draw(np.random.default_rng([seed, 0, step])).tolist() for step in range(steps)]
-    none, others = torch.zeros(len(places[0]), 0, 2), torch.arange(min(words.config.other_words, len(words.words)))
+    none = torch.zeros(len(places[0]), 0, 2)
     for waveforms, labels, spans in DataLoader(files, batch_sampler=places, num_workers=workers):
-        yield Batch(waveforms=waveforms, labels=labels, spans=spans, time_masks=none, band_masks=none, others=others)
+        word = {"labels": labels, "strings": labels[:, None], "spans": spans[:, None]}
+        yield Batch(waveforms=waveforms, time_masks=none, band_masks=none, **word)
 
 
 def make_step(words: TrainingWords) -> Callable[[Batch], None]:
     """One step of training, as wordprint does it."""
     fabric, config = make_fabric(words.config), words.config
-    objective = Objective(config, words.spelling())
+    objective = Objective(config, words.phones, len(words.words))
     model, optimizer = fabric.setup(objective, torch.optim.AdamW(objective.parameters(), lr=config.learning_rate))
 
     def step(batch: Batch) -> None:
@@ -121,15 +126,15 @@ def main() -> None:
         size = plain.sampler.words_per_batch * full.tokens_per_word
         print(f"{len(plain.indices)} segments, {size} in a batch, {os.cpu_count()} cores", flush=True)
         waits: dict[str, list[float]] = {label: [] for label in starts}
-        turns = lambda step, steps: in_turns(
-            {label: lambda label=label: size * steps_per_s(starts[label], steps, step, waits[label]) for label in starts},
+        turns = lambda step_of, steps: in_turns(
+            {label: lambda label=label: size * steps_per_s(starts[label], steps, step_of[label], waits[label]) for label in starts},
             given.rounds,
         )
-        step = make_step(plain)  # also sets the threads
-        alone = turns(lambda batch: None, ALONE * given.steps)
+        step_of = {**dict.fromkeys(starts, make_step(plain)), "wordprint, augmented": make_step(augmented)}  # also sets the threads
+        alone = turns(dict.fromkeys(starts, lambda batch: None), ALONE * given.steps)
         for shares in waits.values():
             shares.clear()
-        trained = turns(step, given.steps)
+        trained = turns(step_of, given.steps)
     rows = [(label, spread(alone[label]), spread(trained[label]), f"{median(waits[label]):.1%}") for label in starts]
     print_table(("segments/s", "data alone", "training", "wait"), *rows)
     for label in list(starts)[1:3]:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from toy_model import write_model
@@ -52,7 +53,27 @@ def test_it_ends_with_a_ratio(name: str, tmp_path: Path) -> None:
 
 def test_every_benchmark_is_tried() -> None:
     scripts = {path.stem for path in BENCHMARKS.glob("*.py") if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8")}
-    assert scripts == set(SMALLEST) | {"gates"}  # which trains several networks: its own part is tested below
+    # gates trains several networks: its own part is tested below, and so are confusable pairs, which aren't timed
+    assert scripts == set(SMALLEST) | {"gates", "confusable_pairs", "confusions", "mistakes"}
+
+
+def test_confusable_pairs_are_a_table_for_each_way_to_enroll() -> None:
+    shown = run("confusable_pairs", "--voices", "2", "--shots", "1", "--takes", "1", "--draws", "1")
+    for way in ("typed, shared", "1 shots, shared", "both, own"):
+        goal = r"\d+ of 20 rows fire for at most 5% of the sayings, and \d+ of these find the keyword 80% of the time"
+        assert re.search(rf"^{way}: {goal}$", shown, re.M)
+    rows = re.findall(r"^volume up +volume down +2( +\d+ \(\d+–\d+\)){5}", shown, re.M)
+    assert len(rows) == 3
+
+
+def test_what_is_confused_with_a_phrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from confusable_pairs import KINDS, kind_of, share
+
+    said = ["on lights", "lights", "on", "lights off", "turn on", "lights on", "on on", "off lights", "lights on now", "up"]
+    assert [kind_of("lights on", text) for text in said] == [*KINDS, None, None, None, None, None]
+    scores, places = np.array([[0.5, 0.1], [0.4, 0.9], [np.nan, 0.2]]), np.array([[0, 0], [1, 0], [0, 1], [1, 1], [2, 1]])
+    assert share(scores, places, np.array([0.45, 0.2])) == "60 (21–94)"  # three of five, by three sayings
 
 
 def test_spoilt_transcripts_are_as_many_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:

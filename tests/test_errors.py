@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from toy_model import write_model
+from toy_model import padded, word, write_model
 from wordprint.cli import main
 from wordprint.errors import DiskFullError, InputError, disk_errors, kind_of
 from wordprint.speech.audio import write_audio
@@ -61,11 +61,9 @@ def test_a_file_where_a_folder_is_read(tmp_path):
 @pytest.fixture
 def sound(tmp_path, monkeypatch) -> Path:
     """A folder to work in, with a model, a recording and a keyword enrolled from it."""
-    import numpy as np
-
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "model.onnx")
-    write_audio("a.wav", np.sin(np.arange(12_000) * 0.3).astype(np.float32) * 0.3)
+    write_audio("a.wav", padded(word("red")))
     assert main(["enroll", "model.onnx", "hello", "a.wav"]) == 0
     return tmp_path
 

@@ -44,7 +44,7 @@ MISTAKES = [
     ({"train": {"min_snr_db": 40.0}}, "train.min_snr_db is 40; expected at most max_snr_db"),
     ({"train": {"tokens_per_word": 1}}, "train.tokens_per_word is 1"),
     ({"train": {"noise": "/no/such/noise"}}, "option 'train.noise': /no/such/noise does not exist"),
-    ({"train": {"encoder": "ancestor", "n_features": 8}}, "train.n_features is 8 with the encoder 'ancestor'"),
+    ({"train": {"encoder": "ancestor", "head": "dense", "runs": 0, "n_features": 8}}, "n_features is 8 with the encoder .ancestor"),
     ({"export": {"materials": ["LibriSpeech"]}}, "export.*'LibriSpeech'"),
     ({"export": {"calibration_minutes": -1.0}}, "export.calibration_minutes is -1"),
     ({"evaluate": {"shots": [3, 3]}}, r"evaluate.shots are \[3, 3\]"),

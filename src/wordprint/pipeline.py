@@ -53,11 +53,12 @@ def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) ->
     work = Path(work)
     folder = {row.name: work / row.name for row in TABLE if row.run}
     model = folder["export"] / "model.onnx"
+    own_words = () if config.evaluate.stream or config.evaluate.phrases else (folder["words"],)
     inputs: dict[str, tuple[Any, ...]] = {
         "prepare": (config.sources,),
         "train": (folder["words"],),
         "export": (folder["train"],),
-        "evaluate": (model, (*(() if config.evaluate.stream else (folder["words"],)), *config.evaluate_on)),
+        "evaluate": (model, (*own_words, *config.evaluate_on)),
     }
     receipts: list[Receipt] = []
     previous = Path()

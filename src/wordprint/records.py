@@ -62,7 +62,7 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A keyword heard in a stream: its window is `[onset_s, offset_s]`, decided at `time_s`; all from the stream's start."""
+    """A keyword heard in a stream: it lies at `[onset_s, offset_s]`, decided at `time_s`; all from the stream's start."""
 
     keyword: str
     onset_s: float

@@ -50,7 +50,7 @@ def test_the_flow_of_their_readme_and_of_their_microphone_example(files, monkeyp
 
 def test_scores_are_those_of_the_looks(files, model):
     spotter = Spotter(*files, SpotConfig(hop_s=0.08))
-    looks = [similarities for _, similarities in spotter.looks(STREAM)]
+    looks = [look.similarities for look in spotter.looks(STREAM)]
     thresholds = [keyword.threshold for keyword in spotter.enrollment.keywords]
     expected = [[score(float(value), at) for value, at in zip(look, thresholds, strict=True)] for look in looks]
     found = [model.predict(frame) for frame in frames()[: len(looks)]]

@@ -74,7 +74,7 @@ def test_jsonl_is_told_by_its_fields(tmp_path, records, expected):
     [
         ("wordprint.metrics/1", "evaluation metrics"),
         ("wordprint.validate/1", "corpus report"),
-        ("wordprint.words/1", "word dataset"),
+        ("wordprint.words/2", "word dataset"),
         ("wordprint.checkpoint/1", "checkpoint"),
     ],
 )
@@ -87,7 +87,7 @@ def test_json_is_told_by_its_schema_and_long_lists_are_counted(tmp_path, schema,
 
 
 def test_folders_without_a_receipt_are_told_by_their_documents(tmp_path):
-    write_json(tmp_path / "dataset.json", {"schema": "wordprint.words/1", "segments": 12})
+    write_json(tmp_path / "dataset.json", {"schema": "wordprint.words/2", "segments": 12})
     facts = info(tmp_path)
     assert (facts["what"], facts["path"], facts["segments"]) == ("word dataset", str(tmp_path), 12)
 
@@ -112,22 +112,24 @@ def test_an_enrollment_tells_its_keywords_and_their_shots(tmp_path):
     from wordprint.spot.enrollment import Enrollment, Keyword, Shot
 
     shots = (
-        Shot("a.wav", 0.1, 0.9, -20.0, (1.0, 0.0), 0.8),
-        Shot("b.wav", 0.2, 0.5, -31.0, (1.0, 0.0), None, ("clipped", "short")),
+        Shot("a.wav", 0.1, 0.9, -20.0, 31.5, (1.0, 0.0), 0.8),
+        Shot("b.wav", 0.2, 0.5, -31.0, None, (1.0, 0.0), None, ("clipped", "short")),
     )
-    keyword = Keyword("lights on", 0.6, 16_000, 0.8, (1.0, 0.0), shots, ("c.wav is silent",))
+    keyword = Keyword("lights on", 0.6, 0.8, ((1.0, 0.0),), shots, ("L AY T S",), rejected=("c.wav is silent",))
     Enrollment("bands", "ab12", (keyword,)).save(tmp_path / "keywords.json")
     facts = info(tmp_path / "keywords.json")
     assert facts["model"] == "bands"
     (word,) = facts["keywords"]
     assert (word["keyword"], word["threshold"], word["rejected"]) == ("lights on", 0.6, ["c.wav is silent"])
+    assert word["phones"] == ["L AY T S"]
     assert [shot["recording"] for shot in word["shots"]] == ["a.wav", "b.wav"]
     lines = [line.split() for line in as_text(facts).splitlines()]
-    assert ["recording", "start_s", "end_s", "level_db", "agreement", "warnings"] in lines
-    assert ["b.wav", "0.2", "0.5", "-31.0", "–", "clipped;", "short"] in lines
-    (tmp_path / "keywords.json").write_text('{"schema": "wordprint.enrollment/1"}')
-    with pytest.raises(EnrollmentError):
-        info(tmp_path / "keywords.json")
+    assert ["recording", "start_s", "end_s", "level_db", "snr_db", "agreement", "warnings", "take"] in lines
+    assert ["b.wav", "0.2", "0.5", "-31.0", "–", "–", "clipped;", "short", "–"] in lines
+    for schema, error in (("wordprint.enrollment/2", EnrollmentError), ("wordprint.enrollment/1", InputError)):
+        (tmp_path / "keywords.json").write_text(json.dumps({"schema": schema}))
+        with pytest.raises(error, match=r"keywords\.json (is damaged|has schema).*enrollment/2"):
+            info(tmp_path / "keywords.json")
 
 
 def test_a_work_folder_lists_its_stages_in_the_order_of_their_work(tmp_path):
@@ -202,7 +204,7 @@ def test_an_arrow_table_tells_its_columns(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.json", '{"schema": "wordprint.words/9"}', r"has schema 'wordprint\.words/9'; expected wordprint\.words/1"),
+        ("x.json", '{"schema": "wordprint.words/9"}', r"has schema 'wordprint\.words/9'; expected wordprint\.words/2"),
         ("x.json", '{"a": 1}', "nothing that wordprint wrote"),
         ("x.json", '{"schema": ["a"]}', "nothing that wordprint wrote"),
         ("x.jsonl", '{"transcript": "x"}', "nothing that wordprint wrote"),

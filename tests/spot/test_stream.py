@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 import subprocess
 import sys
@@ -12,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toy_model import RATE, padded, stream_of, word
+from toy_model import BLOCK, DELAY, FRAME, RATE, padded, stream_of, word
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.speech.audio import read_audio, stream_audio, to_int16, write_audio
+from wordprint.speech.trim import find_speech
 from wordprint.spot.decide import Decider
 from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.spans import OF_SHOTS, OF_TEXT, length_s, places
 from wordprint.spot.stream import Spotter, spot
 
 STREAM = stream_of(("red", 1.0), ("green", 2.6), ("blue", 4.5), ("red", 6.3), seconds=7.5)
@@ -34,9 +37,10 @@ def enrollment(model) -> Enrollment:
 
 @pytest.fixture(scope="module")
 def with_phrase(model, enrollment) -> Enrollment:
-    """Two window lengths at once."""
+    """Spans of many lengths at once: two words, a phrase, and a typed word that is said in two ways."""
     phrase = np.concatenate([word("green", 0.6), word("red", 0.6)])
-    return enroll(model, "green red", [padded(phrase, seed=seed) for seed in range(2)], enrollment=enrollment)
+    made = enroll(model, "green red", [padded(phrase, seed=seed) for seed in range(2)], enrollment=enrollment)
+    return enroll(model, "colour", phones="R G, B", config=SpotConfig(threshold=0.8), enrollment=made)
 
 
 def run(spotter: Spotter, chunks) -> list:
@@ -49,9 +53,25 @@ def test_planted_keywords_are_found_at_their_times(model, enrollment):
     found = list(spotter.spot(STREAM))
     assert [detection.keyword for detection in found] == ["red", "blue", "red"]
     for detection, start_s in zip(found, [1.0, 4.5, 6.3], strict=True):
-        assert (detection.onset_s + detection.offset_s) / 2 == pytest.approx(start_s + 0.25, abs=0.5)
-        assert start_s < detection.time_s <= start_s + 0.25 + spotter.latency_s + spotter.config.hop_s
+        assert (detection.onset_s + detection.offset_s) / 2 == pytest.approx(start_s + 0.25, abs=0.03)
         assert detection.similarity > 0.9
+
+
+@pytest.mark.parametrize("config", [SpotConfig(), SpotConfig(hop_s=0.02, hold_s=0.2), SpotConfig(hop_s=0.2, hold_s=0.25)])
+@pytest.mark.parametrize("start_s", [1.0, 1.013, 1.03, 1.05, 1.07])
+@pytest.mark.parametrize("seconds", [0.4, 0.8])
+def test_a_detection_lies_where_the_keyword_is_said_and_comes_in_time(model, config, start_s, seconds):
+    """Its ends are those that `find_speech` would find (60 ms around the word), to half a step of the grid of lengths."""
+    spotter = Spotter(model, config=config)
+    spotter.enroll("red", [padded(word("red", seconds, seed=seed), seed=seed) for seed in range(3)])
+    samples = padded(word("red", seconds, seed=9), start_s, 2 - seconds)
+    (found,) = spotter.spot(samples)
+    speech = find_speech(samples)
+    assert found.onset_s == pytest.approx(speech.start_sample / RATE, abs=0.06 + config.hop_s / 2)
+    assert found.offset_s == pytest.approx(speech.end_sample / RATE, abs=0.06 + config.hop_s / 2)
+    assert found.offset_s < found.time_s <= found.offset_s + spotter.latency_s
+    ahead_s = (DELAY * FRAME + BLOCK) / RATE
+    assert found.time_s - start_s - seconds <= ahead_s + config.hop_s + config.hold_s + 0.25
 
 
 @settings(max_examples=15, deadline=None)
@@ -71,25 +91,115 @@ def test_fixed_chunks_change_nothing(model, enrollment, size):
     assert run(spotter, np.split(stream, range(size, stream.size, size))) == run(spotter, [stream])
 
 
-def test_streaming_equals_a_naive_offline_computation(model, with_phrase):
-    config = SpotConfig(hop_s=0.08)
-    hop = 1280
+def naive_looks(model, keywords, config, stream, *, ended):
+    """(samples heard, for each keyword the similarity of each span) of blocks of 80 ms, from the frames of the whole recording."""
+    before, hop = 4 * RATE // BLOCK * BLOCK, round(config.hop_s * RATE / FRAME)
+    padded_stream = np.pad(stream, (before, 3 * RATE))
+    frames = model.frames(padded_stream)
+    powers = padded_stream[: len(padded_stream) // FRAME * FRAME].reshape(-1, FRAME).var(axis=1, dtype=np.float64)
+    longest_s = max(length_s(place) for word in keywords for place in places(word.duration_s, OF_SHOTS if word.shots else OF_TEXT))
+    total = len(stream) + round(longest_s / 2 * RATE) + (DELAY + 1) * FRAME + BLOCK if ended else len(stream)
+    looks = []
+    for heard in range(BLOCK, total + 1, BLOCK):
+        newest = heard // FRAME - 1 - DELAY
+        ends = [end for end in range(newest - BLOCK // FRAME + 1, newest + 1) if (end + 1) % hop == 0]
+        found: list[dict] = [{} for _ in keywords]
+        for number, keyword in enumerate(keywords):
+            for end in ends:
+                for place in places(keyword.duration_s, OF_SHOTS if keyword.shots else OF_TEXT):
+                    stop = end + 0.5
+                    start = stop - length_s(place) * RATE / FRAME
+                    first, last = (math.floor(at + 0.5) + before // FRAME for at in (start, stop))
+                    middle = (start + stop) / 2 * FRAME
+                    if not 0 <= middle <= (len(stream) if ended else np.inf):
+                        continue
+                    if powers[first:last].mean() < 10 ** (config.min_level_db / 10):
+                        continue
+                    span_s = [(at * FRAME + before) / RATE for at in (start, stop)]
+                    vector = model.pool(frames[: newest + 1 + before // FRAME], [span_s])[0]
+                    span = (round(start * FRAME), round(stop * FRAME))
+                    found[number][span] = max(float(np.dot(vector, prototype)) for prototype in keyword.prototypes)
+        if ends:
+            looks.append((heard, found))
+    return looks
+
+
+def highest(looks):
+    return [[max(similarities.values(), default=-np.inf) for similarities in look] for _, look in looks]
+
+
+def all_looks(spotter, samples):
+    """The looks of a stream and of its end."""
+    found = []
+    whole = spotter.looks
+    spotter.looks = lambda chunk: (found.append(look) or look for look in whole(chunk))
+    spotter.process(samples)
+    spotter.flush()
+    return found
+
+
+CONFIGS = [
+    SpotConfig(),
+    SpotConfig(hop_s=0.02, min_level_db=-35),
+    SpotConfig(hop_s=0.06, min_level_db=-45),
+    SpotConfig(hop_s=0.2, min_level_db=-200),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.hop_s}")
+@pytest.mark.parametrize("seconds", [1.3, 2.0])
+def test_looks_equal_a_naive_offline_computation(model, with_phrase, config, seconds):
+    """With spans that begin before the stream, a level gate, and the stream's end in the middle of a word."""
+    stream = stream_of(("red", 0.0), ("blue", 0.62), ("green", 1.1), seconds=3)[: round(seconds * RATE)]
+    found = all_looks(Spotter(model, with_phrase, config), stream)
+    count = len(stream) // BLOCK if config.hop_s <= 0.08 else sum(look.end_sample <= len(stream) for look in found)
+    expected = naive_looks(model, with_phrase.keywords, config, stream, ended=False)[:count]
+    expected += naive_looks(model, with_phrase.keywords, config, stream, ended=True)[count:]
+    assert [look.end_sample for look in found] == [heard for heard, _ in expected]
+    np.testing.assert_allclose([look.similarities for look in found], highest(expected), atol=2e-5)
+    assert np.isinf(highest(expected)).any(axis=0).all()
+    for look, (_, spans) in zip(found, expected, strict=True):
+        for keyword, similarity in enumerate(look.similarities):
+            if similarity > -np.inf:
+                assert spans[keyword][tuple(look.spans[keyword].tolist())] == pytest.approx(similarity, abs=2e-5)
+                prototypes = np.array(with_phrase.keywords[keyword].prototypes)
+                assert (prototypes @ look.vector(keyword)).max() == pytest.approx(similarity, abs=2e-5)
+
+
+def test_detections_are_what_the_decider_makes_of_naive_looks(model, with_phrase):
+    spotter = Spotter(model, with_phrase)
     decider = Decider([k.threshold for k in with_phrase.keywords], refractory_samples=12_000, hold_samples=1600)
-    padding = np.zeros(3 * RATE, np.float32)
-    audio = np.concatenate([padding, STREAM, padding])
-    peaks = []
-    for end in range(hop, STREAM.size + 2 * RATE, hop):
-        look = []
-        for keyword in with_phrase.keywords:
-            middle = end - keyword.window_samples // 2
-            window = audio[padding.size + end - keyword.window_samples : padding.size + end]
-            seen = 0 <= middle <= STREAM.size and np.mean(window.astype(float) ** 2) >= 1e-6
-            look.append(float(model.embed(window[None])[0] @ np.float32(keyword.prototype)) if seen else -np.inf)
-        peaks.append(decider.step(end, look))
-    expected = [(with_phrase.keywords[p.keyword].keyword, round(p.similarity, 4)) for p in [*peaks, decider.finish()] if p]
-    found = [(detection.keyword, detection.similarity) for detection in Spotter(model, with_phrase, config).spot(STREAM)]
-    assert [name for name, _ in found] == [name for name, _ in expected]
-    np.testing.assert_allclose([s for _, s in found], [s for _, s in expected], atol=2e-4)
+    looks = naive_looks(model, with_phrase.keywords, spotter.config, STREAM, ended=True)
+    peaks = [decider.step(heard, look) for (heard, _), look in zip(looks, highest(looks), strict=True)]
+    expected = [peak for peak in [*peaks, decider.finish()] if peak]
+    found = list(spotter.spot(STREAM))
+    assert [detection.keyword for detection in found] == [with_phrase.keywords[peak.keyword].keyword for peak in expected]
+    assert len(found) >= 3
+    for detection, peak in zip(found, expected, strict=True):
+        assert detection.similarity == pytest.approx(peak.similarity, abs=2e-4)
+        spans = dict(looks)[peak.end_sample][peak.keyword]
+        best = {span for span, similarity in spans.items() if similarity > peak.similarity - 1e-5}
+        assert (detection.onset_s, detection.offset_s) in {tuple(round(place / RATE, 3) for place in span) for span in best}
+
+
+def test_no_sample_is_encoded_twice_and_memory_is_constant(model, with_phrase, monkeypatch):
+    spotter = Spotter(model, with_phrase)
+    step, blocks, sizes = model.step, [], set()
+    monkeypatch.setattr(model, "step", lambda samples, state: blocks.append(samples.copy()) or step(samples, state))
+    for piece in np.split(STREAM, range(1000, len(STREAM), 1000)):
+        spotter.process(piece)
+        kept = (spotter._frames, spotter._powers, spotter._pending, spotter._stream._pending)
+        sizes.add((*(array.nbytes for array in kept), spotter._stream._state.nbytes))
+    whole = len(STREAM) // BLOCK * BLOCK
+    assert np.array_equal(np.concatenate(blocks, axis=1)[0], STREAM[:whole])
+    assert len(sizes) == 1
+
+
+def test_a_plateau_is_one_detection_however_seldom_one_looks(model):
+    """Looks without the end of a span would have ended the run of hits, and begun another."""
+    spotter = Spotter(model, config=SpotConfig(hop_s=0.2, threshold=0.5))
+    spotter.enroll("red", [padded(word("red", seed=seed), seed=seed) for seed in range(3)])
+    assert len(list(spotter.spot(padded(word("red", 4.0))))) == 1
 
 
 def test_keywords_at_the_very_start_and_end_are_found(model, enrollment):
@@ -100,7 +210,7 @@ def test_keywords_at_the_very_start_and_end_are_found(model, enrollment):
 
 def test_silence_gives_nothing_and_is_not_looked_at(model, enrollment, monkeypatch):
     spotter = Spotter(model, enrollment)
-    monkeypatch.setattr(model, "embed", lambda _: pytest.fail("a silent window was embedded"))
+    monkeypatch.setattr(model, "pool", lambda *_: pytest.fail("a silent span was pooled"))
     assert run(spotter, [np.zeros(3 * RATE, np.float32)]) == []
 
 
@@ -171,7 +281,7 @@ def test_chunks_as_a_sound_card_gives_them(model, enrollment, form):
 
 @pytest.mark.parametrize("offset", [0.05, -0.3])
 def test_an_offset_of_the_microphone_is_not_looked_at(model, enrollment, monkeypatch, offset):
-    monkeypatch.setattr(model, "embed", None)
+    monkeypatch.setattr(model, "pool", None)
     assert run(Spotter(model, enrollment), [np.full(3 * RATE, offset, np.float32)]) == []
 
 
@@ -231,3 +341,37 @@ def test_runs_without_torch(model_path, tmp_path):
     command = [sys.executable, "-c", script, str(model_path), str(tmp_path / "red.wav"), str(tmp_path / "stream.wav")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout.strip()) == (0, "['red', 'red']"), result.stderr
+
+
+def test_steps_show_the_looks_and_the_detections_of_one_pass(model, enrollment):
+    whole, shown = Spotter(model, enrollment), Spotter(model, enrollment)
+    steps = list(shown.steps(STREAM))
+    assert [detection for _, detection in steps if detection is not None] == whole.process(STREAM)
+    looks = list(Spotter(model, enrollment).looks(STREAM))
+    assert [look.end_sample for look, _ in steps] == [look.end_sample for look in looks]
+    np.testing.assert_array_equal([look.similarities for look, _ in steps], [look.similarities for look in looks])
+
+
+def test_a_threshold_that_is_changed_holds_from_there_on(model, enrollment):
+    spotter = Spotter(model, enrollment)
+    middle = round(3.9 * RATE)
+    before = spotter.process(STREAM[:middle])
+    spotter.set_threshold("blue", 1.0)
+    after = spotter.process(STREAM[middle:]) + spotter.flush()
+    assert [found.keyword for found in before + after] == ["red", "red"]
+    assert (after[0].onset_s + after[0].offset_s) / 2 == pytest.approx(6.55, abs=0.5)  # the stream went on
+    assert spotter.enrollment.named("blue").threshold == 1.0
+    assert spotter.enrollment.without("blue").keywords == (spotter.enrollment.named("red"),)
+
+
+def test_thresholds_that_cannot_be_changed(model, enrollment):
+    spotter = Spotter(model, enrollment)
+    with pytest.raises(EnrollmentError, match="no keyword is called 'green'"):
+        spotter.set_threshold("green", 0.5)
+    with pytest.raises(InputError, match=r"threshold 1\.5; expected a cosine similarity"):
+        spotter.set_threshold("red", 1.5)
+    with pytest.raises(InputError, match="threshold nan"):
+        spotter.set_threshold("red", float("nan"))
+    with pytest.raises(ConfigError, match="holds for all keywords"):
+        Spotter(model, enrollment, SpotConfig(threshold=0.8)).set_threshold("red", 0.5)
+    assert spotter.enrollment == enrollment

@@ -29,23 +29,24 @@ def say(word, pitch):
     return np.concatenate([0.3 * np.sin(2 * np.pi * TONES_HZ[phone] * pitch * time) for phone in word])
 
 
-def write_alignments(folder, speakers, vocabulary):
-    """Each speaker says the vocabulary twice, in another order each time, with a word every 0.4 s."""
+def write_alignments(folder, speakers, vocabulary, with_phones=True, word_s=0.4):
+    """Each speaker says the vocabulary twice, in another order each time, with a word every `word_s`."""
     lines = []
     for number, speaker in enumerate(speakers):
         for take in range(2):
             rng = np.random.default_rng([number, take])
             said = rng.permutation(vocabulary).tolist()
-            duration_s = 0.4 * len(said)
+            duration_s = word_s * len(said)
             samples = rng.normal(0, 0.003, round(duration_s * SAMPLE_RATE))
             intervals, phones = [], []
             for place, word in enumerate(said):
-                start_s = 0.4 * place + 0.08
+                start_s = word_s * place + 0.08
                 sound = say(word, 0.8 + 0.05 * number)
                 samples[round(start_s * SAMPLE_RATE) :][: len(sound)] += sound
                 edges = [start_s + PHONE_S * k for k in range(len(word) + 1)]
                 intervals.append(Interval(word, edges[0], edges[-1]))
-                phones += [Interval(p.upper(), a, b) for p, a, b in zip(word, edges, edges[1:], strict=False)]
+                if with_phones:
+                    phones += [Interval(p.upper(), a, b) for p, a, b in zip(word, edges, edges[1:], strict=False)]
             name = f"{speaker}-{take}"
             audio = folder / f"{name}.wav"
             audio.parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +73,8 @@ def write_alignments(folder, speakers, vocabulary):
     return folder
 
 
-def build_words(folder, speakers=tuple(f"speaker{number}" for number in range(8)), vocabulary=tuple(WORDS)):
-    alignments = write_alignments(folder / "align", speakers, vocabulary)
+def build_words(folder, speakers=tuple(f"speaker{number}" for number in range(8)), vocabulary=tuple(WORDS), **how):
+    alignments = write_alignments(folder / "align", speakers, vocabulary, **how)
     config = WordsConfig(validation_speakers=0.25, test_speakers=0.0, validation_words=0.25, test_words=0.0)
     words(alignments, folder / "words", config)
     return folder / "words"
@@ -81,8 +82,8 @@ def build_words(folder, speakers=tuple(f"speaker{number}" for number in range(8)
 
 @pytest.fixture(scope="session")
 def tone_words(tmp_path_factory):
-    """A word dataset of twelve tone words by eight speakers."""
-    return build_words(tmp_path_factory.mktemp("tones"))
+    """A word dataset of twelve tone words by eight speakers, with pauses so short that runs of phones may hold them."""
+    return build_words(tmp_path_factory.mktemp("tones"), word_s=0.36)
 
 
 @pytest.fixture

@@ -34,6 +34,18 @@ def filters(count, **change):
     return Filters(**{**values, **change})
 
 
+def noise_of(recording, **change):
+    values = {
+        "rows": np.arange(len(recording)),
+        "recording": np.array(recording),
+        "babble": np.zeros((len(recording), 2), np.int64),
+        "position": np.zeros(len(recording), np.float32),
+        "snr_db": np.zeros(len(recording), np.float32),
+        "seed": 7,
+    }
+    return Noises(**{**values, **change})
+
+
 def test_speed_agrees_with_a_loop():
     waveforms = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 60)).astype(np.float32))
     speed = torch.tensor([1.0, 0.8, 1.25])
@@ -89,13 +101,61 @@ def test_noise_has_its_ratio_to_the_speech():
     speech = torch.zeros(2, 8000)
     speech[:, 2000:6000] = tone(500, 4000) * 0.1
     recording = np.random.default_rng(0).normal(size=20_000).astype(np.float32)
-    noises = Noises(np.array([0, 1]), np.array([0, -1]), np.array([0.5, 0.0], np.float32), np.array([10.0, 0.0], np.float32), 7)
+    noises = noise_of([0, -1], position=np.array([0.5, 0.0], np.float32), snr_db=np.array([10.0, 0.0], np.float32))
     noise = augment.add_noise(speech, noises, [recording]) - speech
     for row, snr_db in ((0, 10), (1, 0)):
         assert level_db(speech[row, 2000:6000]) - level_db(noise[row]) == pytest.approx(snr_db, abs=0.1)
     start = int(0.5 * (20_000 - 8000))
     shape = np.corrcoef(noise[0], recording[start : start + 8000])[0, 1]
     assert shape == pytest.approx(1, abs=1e-4)
+
+
+def test_babble_is_two_other_recordings():
+    speech = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (4, 2000)).astype(np.float32))
+    speech[3] *= 5
+    noises = noise_of([-2, -1], rows=np.array([2, 0]), babble=np.array([[3, 1], [0, 0]]), snr_db=np.array([6.0, 0.0], np.float32))
+    noise = augment.add_noise(speech, noises, []) - speech
+    assert (noise[[1, 3]] == 0).all()
+    assert np.corrcoef(noise[2], speech[3] + speech[1])[0, 1] == pytest.approx(1, abs=1e-4)
+    assert level_db(speech[2]) - level_db(noise[2]) == pytest.approx(6, abs=0.01)
+
+
+def test_no_recording_is_its_own_babble():
+    config = dataclasses.replace(TrainConfig(), noise_share=1.0, babble_share=1.0)
+    for count in (2, 3, 9):
+        noises = augment.draw(np.random.default_rng(count), count, Sounds(), config).noises
+        assert (noises.recording == -2).all()
+        assert ((noises.babble >= 0) & (noises.babble < count)).all()
+        assert (noises.babble != noises.rows[:, None]).all()
+        if count == 9:
+            assert set(((noises.babble - noises.rows[:, None]) % count).flat) <= set(range(1, count))
+
+
+def test_the_equaliser_is_linear_in_log_frequency():
+    gains = np.random.default_rng(0).normal(0, 6, (3, 7)).astype(np.float32)
+    hertz = np.fft.rfftfreq(3000, 1 / RATE)
+    expected = [10 ** (np.interp(np.log(hertz + 1), np.log(augment.EQUALISER_HZ), row) / 20) for row in gains]
+    np.testing.assert_allclose(augment.equaliser(hertz, gains), expected, rtol=1e-4)
+
+
+def test_simulated_rooms_decay_behind_a_direct_sound():
+    rooms = augment.simulated_rooms(40)
+    assert all(room.shape == (augment.IMPULSE_SAMPLES,) and room.dtype == np.float32 for room in rooms)
+    np.testing.assert_allclose([np.square(room).sum() for room in rooms], 1, rtol=1e-4)
+    ratios_db = np.array([20 * np.log10(room[0] / np.linalg.norm(room[1:])) for room in rooms])
+    low, high = augment.DIRECT_DB
+    assert ((ratios_db > low - 0.01) & (ratios_db < high + 0.01)).all()
+    assert np.ptp(ratios_db) > 0.7 * (high - low)
+    rt60_s = []
+    for room in rooms:
+        powers = np.square(room[1 : 1 + 1600].astype(np.float64)).reshape(16, 100).sum(1)  # 0.1 s in pieces of 6 ms
+        slope = np.polyfit(np.arange(16) * 100 / RATE, 10 * np.log10(np.maximum(powers, 1e-12)), 1)[0]
+        rt60_s.append(-60 / slope)
+    shortest, longest = augment.RT60_S
+    assert shortest / 2 < min(rt60_s) < 3 * shortest
+    assert longest / 2 < max(rt60_s) < 2 * longest
+    again = augment.simulated_rooms(40)
+    assert all((one == two).all() for one, two in zip(rooms, again, strict=True))
 
 
 def test_masks_cover_time_and_bands():
@@ -116,8 +176,11 @@ def test_draws_depend_on_the_generator_alone_and_stay_in_range():
     assert one.speed.max() < 1.2 + 1e-6
     assert 0.4 < (one.context_samples < RATE).mean() < 0.6
     assert one.noises.snr_db.min() >= 5
-    assert set(one.noises.recording) == {-1, 0, 1}
+    assert set(one.noises.recording) == {-2, -1, 0, 1}
     assert set(one.filters.impulse) == {-1, 0}
+    bare = (one.filters.equaliser_db == 0).all(axis=1) & (one.filters.low_hz == 0) & (one.filters.impulse < 0)
+    assert not bare.any()  # each row that is filtered has something that filters it
+    assert ((one.filters.low_hz > 0) == np.isfinite(one.filters.high_hz)).all()
     assert (one.time_masks.sum(axis=2) <= 1).all()
 
 
@@ -130,6 +193,7 @@ def test_sounds_are_read_from_folders(tmp_path):
     sounds = Sounds.read(None, tmp_path / "rooms", 16_000)
     assert sounds.noises == ()
     assert sounds.impulses[0][16] == pytest.approx(1, abs=1e-3)  # the direct sound, 1 ms from the start
+    assert len(sounds.impulses) == 1 + augment.ROOMS
     assert len(Sounds.read(tmp_path, None, 16_000).noises[0]) == 16_000
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no recordings"):

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.train.features import FRONT_ENDS, POWER_FLOOR, LogMel, Mfcc, mel_filters
+from wordprint.train.features import FRONT_ENDS, POWER_FLOOR, CentredLogMel, LogMel, Mfcc, mel_filters
 
 
-def naive_log_mel(samples, n_mels, window, hop, n_fft, low, high):
+def naive_log_mel(samples, n_mels, window, hop, n_fft, low, high, ahead=None):
+    """`ahead` samples of a window lie behind the hop that it belongs to; without, half of what it is longer."""
     mel = lambda hertz: 2595 * math.log10(1 + hertz / 700)
     corners = [700 * (10 ** (m / 2595) - 1) for m in np.linspace(mel(low), mel(high), n_mels + 2)]
-    pad = (window - hop) // 2
-    padded = np.concatenate([np.zeros(pad), samples, np.zeros(pad)])
+    ahead = (window - hop) // 2 if ahead is None else ahead
+    padded = np.concatenate([np.zeros(window - hop - ahead), samples, np.zeros(ahead)])
     hann = [0.5 - 0.5 * math.cos(2 * math.pi * n / window) for n in range(window)]
     frames = []
     for t in range(len(samples) // hop):
@@ -37,10 +38,17 @@ def noise():
     return np.random.default_rng(1).normal(0, 0.1, 3200)
 
 
-def test_log_mel(noise):
+def test_log_mel_hears_nothing_that_is_still_to_come(noise):
+    expected = naive_log_mel(noise, 40, 400, 160, 400, 60, 7600, ahead=0)
+    found = LogMel()(torch.tensor(noise[None], dtype=torch.float32))[0]
+    assert found.shape == (40, 20)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_centred_log_mel(noise):
     expected = naive_log_mel(noise, 40, 400, 160, 400, 60, 7600)
     expected -= expected.mean(axis=1, keepdims=True)
-    found = LogMel()(torch.tensor(noise[None], dtype=torch.float32))[0]
+    found = CentredLogMel()(torch.tensor(noise[None], dtype=torch.float32))[0]
     assert found.shape == (40, 20)
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
@@ -60,7 +68,7 @@ def test_every_band_hears_something():
 
 def test_level_and_colour_are_taken_out(noise):
     waveforms = torch.tensor(np.stack([noise, 3 * noise]), dtype=torch.float32)
-    quiet, loud = LogMel()(waveforms)
+    quiet, loud = CentredLogMel()(waveforms)
     torch.testing.assert_close(quiet, loud, atol=1e-2, rtol=0)
 
 
@@ -76,6 +84,6 @@ def test_silence_is_finite_and_a_full_scale_sine_is_far_above_the_floor():
 @pytest.mark.parametrize("name", FRONT_ENDS)
 def test_any_batch_and_length(name):
     front_end = FRONT_ENDS[name](40)
-    assert front_end(torch.zeros(3, 16_000)).shape[:2] == (3, 40)
-    assert front_end(torch.zeros(1, 8_192)).shape[0] == 1
+    for count, length in ((3, 16_000), (1, 8_192), (2, 4_000)):
+        assert front_end(torch.zeros(count, length)).shape == (count, 40, length // front_end.hop_samples)
     assert not front_end.state_dict()  # constants are derived, never stored

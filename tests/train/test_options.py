@@ -34,8 +34,19 @@ from wordprint.train.stage import train
         ({"validate_every": 0}, "validate_every is 0; expected at least 1"),
         ({"max_validation_tokens": 1}, "max_validation_tokens is 1; expected at least 2"),
         ({"min_snr_db": 9.0, "max_snr_db": 3.0}, "min_snr_db is 9; expected at most max_snr_db, which is 3"),
-        ({"min_level_db": -3.0}, "min_level_db is -3; expected at most max_level_db, which is -12"),
+        ({"min_level_db": -3.0}, "min_level_db is -3; expected at most max_level_db, which is -15"),
         ({"max_level_db": 6.0}, "max_level_db is 6; expected at most 0"),
+        ({"runs": -1}, "runs is -1; expected at least 0"),
+        ({"edits": -1}, "edits is -1; expected at least 0"),
+        ({"channels": 7}, "channels is 7; expected at least 8"),
+        ({"babble_share": 1.1}, "babble_share is 1.1; expected from 0 to 1"),
+        ({"head": "mean"}, "head is 'mean'; expected one of binned, statistics, dense, or package.module:name of your own"),
+        ({"teacher": "googel"}, "teacher is 'googel'; expected one of google"),
+        ({"teacher_weight": 1.0}, "teacher_weight is 1.0, but teacher is not set"),
+        ({"encoder": "compact", "runs": 0}, "encoder 'compact' needs whole windows, which the head 'binned' doesn't pool"),
+        ({"encoder": "ancestor", "runs": 0}, "use head = 'statistics' or 'dense', runs = 0 and the window_s that words need"),
+        ({"head": "statistics"}, "runs is 4 with the head 'statistics', which hears windows as a whole; use runs = 0"),
+        ({"encoder": "compact", "head": "dense", "runs": 1}, "runs is 1 with the head 'dense'"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_written(tone_words, tmp_path, change, message):
@@ -64,8 +75,11 @@ def test_every_number_has_a_range():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"encoder": "ancestor", "n_features": 8}, "n_features is 8"),
-        ({"encoder": "ancestor", "front_end": "mfcc", "window_s": 0.1}, "the window has 3 frames"),
+        ({"encoder": "ancestor", "head": "dense", "runs": 0, "n_features": 8}, "n_features is 8"),
+        (
+            {"encoder": "ancestor", "head": "dense", "runs": 0, "front_end": "mfcc", "window_s": 0.1},
+            "window_s is 0.1; expected at least 0.128, a frame of the encoder 'ancestor'",
+        ),
         ({"front_end": "mfcc", "n_features": 65}, "n_features is 65"),
     ],
 )

@@ -1,26 +1,25 @@
-"""Sampler, phonetic losses, encoders, batches and checkpoints."""
+"""Sampler, batches, checkpoints and validation."""
 
 import dataclasses
 import json
-import math
 import time
-from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
 from wordprint.errors import DatasetError, InputError, ModelError
-from wordprint.train import checkpoint
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.train import checkpoint, data
 from wordprint.train.augment import Sounds
 from wordprint.train.data import TrainingWords, prefetch
-from wordprint.train.encoders import ENCODERS
 from wordprint.train.network import Embedder, NetworkConfig
-from wordprint.train.phonetics import MAX_PHONES, AudioPhoneLoss, FramePhoneLoss, Spelling, audio_phone_loss, frame_targets
+from wordprint.train.runs import UNKNOWN
 from wordprint.train.sampler import WordSampler
 from wordprint.train.validation import ValidationWords, _place_among_equals
 from wordprint.words.dataset import WordDataset
+
+from .conftest import TONES_HZ, build_words
 
 
 def test_sampler_takes_p_types_and_spreads_speakers():
@@ -50,59 +49,6 @@ def test_sampler_needs_two_words_and_two_speakers(words, speakers):
         WordSampler(np.array(words), np.array(speakers), 2, 2)
 
 
-def test_frame_targets_divide_the_word_among_its_phones():
-    codes = torch.zeros(2, MAX_PHONES, dtype=torch.long)
-    codes[0, :2] = torch.tensor([5, 7])
-    codes[1, :3] = torch.tensor([1, 2, 3])
-    found = frame_targets(torch.tensor([[0.2, 0.6], [-0.2, 1.0]]), codes, frames=10)
-    assert found[0].tolist() == [-100, -100, 5, 5, 7, 7, -100, -100, -100, -100]
-    assert found[1].tolist() == [1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
-
-
-def test_audio_phone_loss_by_hand():
-    audio = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
-    phones = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, -0.6]])
-    targets = torch.tensor([0, 1])
-    cosine = (audio @ phones.T).tolist()
-    to_phones = [math.log(sum(math.exp(c / 0.5) for c in row)) - row[k] / 0.5 for row, k in zip(cosine, (0, 1), strict=True)]
-    to_audio = [math.log(sum(math.exp(row[k] / 0.5) for row in cosine)) - cosine[k][k] / 0.5 for k in (0, 1)]
-    expected = np.mean(to_phones) + 0.5 * np.mean(to_audio)
-    assert float(audio_phone_loss(audio, targets, phones, 0.5)) == pytest.approx(expected, abs=1e-5)
-
-
-def test_phonetic_loss_learns_to_find_words():
-    spelling = Spelling([["a", "b"], ["b", "a"], ["a"]])
-    loss = AudioPhoneLoss(spelling, embedding_size=4, temperature=0.1)
-    embeddings, labels = torch.eye(4)[:3], torch.tensor([0, 1, 2])
-    optimizer = torch.optim.Adam(loss.parameters(), lr=0.01)
-    values = []
-    for _ in range(60):
-        value = loss(embeddings, labels, torch.tensor([0, 2]))
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        values.append(value.item())
-    assert values[-1] < 0.1 < values[0]
-    frames = FramePhoneLoss(spelling, channels=8)(torch.randn(3, 8, 10), labels, torch.tensor([[0.1, 0.9]] * 3))
-    assert torch.isfinite(frames)
-
-
-@pytest.mark.parametrize(("name", "size"), [("compact", 128), ("ancestor", 512)])
-def test_encoders(name, size):
-    encoder = ENCODERS[name](40, 31, size).eval()
-    features = torch.randn(2, 40, 31)
-    frames = encoder.frames(features)
-    assert frames.shape[:2] == (2, encoder.channels)
-    torch.testing.assert_close(encoder.pool(frames), encoder(features))
-    assert encoder(features).shape == (2, size)
-
-
-def test_the_shipped_network_fits_in_two_megabytes():
-    network = Embedder(NetworkConfig())
-    constants = sum(buffer.numel() for buffer in network.front_end.buffers())
-    assert 4 * (sum(p.numel() for p in network.parameters()) + constants) < 2_000_000
-
-
 @pytest.fixture
 def training(tone_words, small):
     return TrainingWords(WordDataset(tone_words), small, Sounds())
@@ -118,34 +64,132 @@ def test_a_batch_is_a_function_of_seed_process_and_step(training):
     assert one.waveforms.abs().max() <= 1
 
 
-def test_the_span_is_where_the_word_sounds(tone_words, small):
-    clean = dataclasses.replace(small, noise_share=0, filter_share=0, silence_share=1, max_margin_s=0, max_speed_change=1.3)
+NOTHING_DONE = {
+    "noise_share": 0.0, "filter_share": 0.0, "telephone_share": 0.0, "room_share": 0.0, "max_speed_change": 1.3, "edits": 0,
+}  # fmt: skip
+"""Effects that would hide where a word sounds are left out."""
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """Spans end where words end."""
+    for name in ("JITTER_S", "OUTWARD_S", "LOOSE_S", "LOOSE_OUTWARD_S"):
+        monkeypatch.setattr(f"wordprint.train.data.{name}", 0.0)
+
+
+def test_the_first_span_is_where_the_word_sounds(tone_words, small, exact):
+    clean = dataclasses.replace(small, **NOTHING_DONE, silence_share=1, max_margin_s=0)
     batch = TrainingWords(WordDataset(tone_words), clean, Sounds()).batch(0)
-    places = (torch.arange(6400) + 0.5) / 6400
-    inside = (places >= batch.spans[:, :1]) & (places < batch.spans[:, 1:])
+    time = torch.arange(6400) + 0.5
+    inside = (time >= batch.spans[:, 0, :1]) & (time < batch.spans[:, 0, 1:])
     energy = batch.waveforms.square()
     assert ((energy * inside).sum(1) / energy.sum(1) > 0.999).all()
-    lasting = batch.spans[:, 1] - batch.spans[:, 0]
+    lasting = batch.spans[:, 0, 1] - batch.spans[:, 0, 0]
     assert len(set(lasting.tolist())) > 1
+    assert (batch.strings[:, 1:] == -1).all()  # no runs around a word in silence
+    torch.testing.assert_close(batch.spans, batch.spans[:, :1].expand(-1, 5, -1))
 
 
-def test_spelling_takes_phones_and_else_letters(training):
-    spelling = training.spelling()
-    assert spelling.symbols == ["A", "E", "I", "O", "U"]
-    assert spelling.lengths.tolist() == [3] * len(training.words)
-    assert Spelling([list("ab"), ["B"]]).symbols == ["B", "a", "b"]
+def test_runs_keep_to_what_may_be_heard_and_sound_as_they_are_spelt(tone_words, small, exact):
+    """Each phone is a tone: what is heard in the middle of each phone of a span is the tone of the phone."""
+    clean = dataclasses.replace(
+        small, **NOTHING_DONE, silence_share=0, window_s=1.6, min_level_db=-20, max_level_db=-20, words_per_batch=9
+    )
+    dataset = WordDataset(tone_words)
+    training = TrainingWords(dataset, clean, Sounds())
+    batch = training.batch(2)
+    low, high = dataset.limits(batch.segments.numpy())
+    assert (batch.strings[:, 1:] >= 0).any()
+    longest = 0
+    speeds, starts = _speeds(dataset, batch), dataset.column("start_sample")[batch.segments]
+    for crop, place in (batch.strings >= 0).nonzero().tolist():
+        string = batch.codes[batch.strings[crop, place]]
+        said = [training.phones[code - 1] for code in string[string > 0].tolist()]
+        start, end = batch.spans[crop, place].tolist()
+        speed = speeds[crop]
+        first = starts[crop] - float(batch.spans[crop, 0, 0]) / speed  # sample of the utterance that the crop begins with
+        assert low[crop] - 2 <= first + start / speed < first + end / speed <= high[crop] + 2
+        assert 0 <= start < end <= 25_600 + 2
+        longest = max(longest, len(said))
+        middles = _phone_middles(dataset, int(batch.segments[crop]), first + start / speed, first + end / speed)
+        assert len(middles) == len(said)
+        for symbol, middle in zip(said, middles, strict=True):
+            assert _sounds(symbol, batch.waveforms[crop], round((middle - first) * speed), speed)
+    assert longest > 3  # across words, too
 
 
-def test_spelling_is_what_is_said_most_often(training, monkeypatch):
-    """Against a plain count; of two that are said equally often, the first in the alphabet."""
-    said = np.random.default_rng(0).choice(["", "B", "A", "A B", "C"], len(training.dataset))
-    phones = pa.array(said).dictionary_encode()
-    monkeypatch.setattr(training.dataset, "encoded", lambda name: (phones.indices.to_numpy(), phones.dictionary))
-    usual = []
-    for number, word in enumerate(training.words):
-        counts = Counter(text for text in said[training.indices[training.labels == number]].tolist() if text)
-        usual.append(max(sorted(counts), key=counts.__getitem__).split() if counts else list(word))
-    assert torch.equal(training.spelling().codes, Spelling(usual).codes)
+def _speeds(dataset, batch):
+    """How much longer than they were said words last, where spans are exact."""
+    lasting = dataset.column("end_sample")[batch.segments] - dataset.column("start_sample")[batch.segments]
+    return (batch.spans[:, 0, 1] - batch.spans[:, 0, 0]).numpy() / lasting
+
+
+def _sounds(symbol, waveform, middle, speed):
+    """Whether the tone of a phone is heard around a sample: speakers' tones are 0.8–1.15 times the phone's."""
+    spectrum = np.abs(np.fft.rfft(waveform[middle - 300 : middle + 300].numpy() * np.hanning(600)))
+    return 0.72 < np.argmax(spectrum) * SAMPLE_RATE / 600 * speed / TONES_HZ[symbol.lower()] < 1.28
+
+
+def _phone_middles(dataset, segment, start, end):
+    """Middles of the phones of the segment's utterance in [start, end)."""
+    phones, utterance = dataset.phones, int(dataset.utterances([segment])[0])
+    own = slice(phones.first[utterance], phones.first[utterance + 1])
+    return [(a + b) / 2 for a, b in zip(phones.starts[own], phones.ends[own], strict=True) if a > start - 3 and b < end + 3]
+
+
+def test_spans_are_as_rough_as_they_are_said_to_be(tone_words, small):
+    """Ends lie outside on average, and further in most words in silence."""
+    for silence, spread_s, outward_s in ((0.0, data.JITTER_S, data.OUTWARD_S), (1.0, data.LOOSE_S, data.LOOSE_OUTWARD_S)):
+        config = dataclasses.replace(small, silence_share=silence, loose_share=1.0, runs=0, words_per_batch=9, max_speed_change=1.0)
+        training = TrainingWords(WordDataset(tone_words), config, Sounds())
+        errors = []
+        for step in range(30):
+            batch = training.batch(step)
+            ends = [training.dataset.column(name)[batch.segments] for name in ("start_sample", "end_sample")]
+            errors.append((batch.spans[:, 0, 1] - batch.spans[:, 0, 0]).numpy() - (ends[1] - ends[0]))
+        errors_s = np.concatenate(errors) / SAMPLE_RATE
+        assert errors_s.mean() == pytest.approx(2 * outward_s, abs=0.012)
+        assert errors_s.std() == pytest.approx(2**0.5 * spread_s, rel=0.15)
+
+
+def test_strings_are_those_of_the_batch_and_edits_that_nobody_says(tone_words, small):
+    config = dataclasses.replace(small, edits=3, silence_share=0, window_s=1.2)
+    batch = TrainingWords(WordDataset(tone_words), config, Sounds()).batch(1)
+    said, present = set(batch.strings[batch.strings >= 0].tolist()), int(batch.present)
+    assert said == set(range(present))
+    assert present < len(batch.codes) <= 4 * present
+    assert len(torch.unique(batch.codes, dim=0)) == len(batch.codes)
+    names = TrainingWords(WordDataset(tone_words), config, Sounds())
+    for crop, label in enumerate(batch.labels.tolist()):
+        codes = batch.codes[batch.strings[crop, 0]]
+        assert "".join(names.phones[code - 1] for code in codes[codes > 0].tolist()) == names.words[label].upper()
+
+
+def test_frames_have_the_phone_that_sounds_in_their_middle(tone_words, small, exact):
+    config = dataclasses.replace(small, **NOTHING_DONE, silence_share=0.5, window_s=1.0)
+    dataset = WordDataset(tone_words)
+    training = TrainingWords(dataset, config, Sounds())
+    batch = training.batch(0)
+    assert batch.frame_phones.shape == (8, 50)
+    assert (batch.frame_phones > 0).any()
+    silent = batch.waveforms.unfold(1, 320, 320).abs().amax(2)[:, :49] < 1e-9
+    assert silent.any()
+    # the middle of a frame is where its 320 samples begin; a digital zero on both sides is no phone
+    assert (batch.frame_phones[:, 1:49][silent[:, :48] & silent[:, 1:49]] == 0).all()
+    for crop, speed in enumerate(_speeds(dataset, batch)):
+        for frame in range(1, 49):
+            number = int(batch.frame_phones[crop, frame])
+            if number and (batch.frame_phones[crop, frame - 1 : frame + 2] == number).all():
+                assert _sounds(training.phones[number - 1], batch.waveforms[crop], 320 * frame, speed)
+
+
+def test_a_dataset_without_phones_spells_by_letters(tmp_path, small):
+    folder = build_words(tmp_path, speakers=("a", "b", "c"), with_phones=False)
+    training = TrainingWords(WordDataset(folder), dataclasses.replace(small, silence_share=0), Sounds())
+    assert training.phones == sorted(set("".join(training.words)))
+    batch = training.batch(0)
+    assert (batch.strings[:, 1:] == -1).all()
+    assert set(batch.frame_phones.unique().tolist()) <= {UNKNOWN, 0}
 
 
 def _slower_when_even(step):
@@ -167,7 +211,7 @@ def test_prefetching_keeps_the_order_and_passes_errors_on():
 @pytest.fixture
 def saved(tmp_path):
     torch.manual_seed(0)
-    network = Embedder(NetworkConfig(window_s=0.4)).eval()
+    network = Embedder(NetworkConfig(window_s=0.4, channels=16, phones=("A", "B"))).eval()
     checkpoint.save_checkpoint(tmp_path, network, {"step": 7})
     checkpoint.write_names(tmp_path, ["b", "a c"], ["s"])
     return tmp_path, network
@@ -179,6 +223,9 @@ def test_checkpoints_come_back(saved):
         loaded, record = checkpoint.load_checkpoint(path)
         waveforms = torch.randn(2, 6400)
         assert torch.equal(loaded(waveforms), network(waveforms))
+        spans = torch.tensor([[100.0, 3000.0], [2000.0, 7000.0]])
+        assert torch.equal(loaded(waveforms, spans), network(waveforms, spans))
+        assert torch.equal(loaded.spell(torch.tensor([[1, 2, 1]])), network.spell(torch.tensor([[1, 2, 1]])))
         assert record["step"] == 7
         assert record["training_words"] == ["a c", "b"]
 

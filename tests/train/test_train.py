@@ -20,10 +20,16 @@ from wordprint.train.options import TrainConfig
 from wordprint.train.stage import train
 
 from .conftest import build_words
+from .test_teachers import TOY
+
+WINDOWS = {"runs": 0, "window_s": 1.0}
+"""Encoders that hear windows as a whole have no spans."""
 
 ANCESTOR = {
+    **WINDOWS,
     "encoder": "ancestor",
     "front_end": "mfcc",
+    "head": "dense",
     "embedding_size": 512,
     "loss": "ancestor",
     "phonetic_weight": 0.0,
@@ -131,7 +137,8 @@ def test_a_folder_that_is_no_run_of_training_is_left_alone(tone_words, tmp_path,
 
 
 def test_ctrl_c_to_the_command_alone_ends_in_seconds(tone_words, tmp_path):
-    command = [sys.executable, "-m", "wordprint", "train", str(tone_words), "-o", str(tmp_path / "out"), "--steps", "100000"]
+    sizes = ["--steps", "100000", "--words-per-batch", "4"]
+    command = [sys.executable, "-m", "wordprint", "train", str(tone_words), "-o", str(tmp_path / "out"), *sizes]
     runner = subprocess.Popen([*command, "--validate-every", "1"], stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (tmp_path / "out" / "last.safetensors").exists():
         time.sleep(0.05)
@@ -158,7 +165,8 @@ def test_a_gradient_that_is_not_finite_ends_with_a_remedy(tone_words, tmp_path, 
 
 def test_two_processes(tone_words, tmp_path, small):
     script = tmp_path / "ddp.py"
-    options = repr(dataclasses.asdict(small))
+    (tmp_path / "toy_teacher.py").write_text(TOY)
+    options = repr(dataclasses.asdict(small) | {"teacher": "toy_teacher:Toy"})
     script.write_text(
         "from wordprint.config import TrainConfig\nfrom wordprint.train.stage import train\n"
         f"receipt = train({str(tone_words)!r}, {str(tmp_path / 'out')!r}, TrainConfig(**{options}))\n"
@@ -171,6 +179,7 @@ def test_two_processes(tone_words, tmp_path, small):
     assert result.stdout.count("processes 2") == 2
     assert json.loads((tmp_path / "out/stage.json").read_text())["counts"]["kept"] > 0
     assert "Warning" not in result.stderr
+    assert len(set((tmp_path / "taught_by.txt").read_text().split())) == 1  # the other reads what the first has written
 
 
 @pytest.mark.parametrize(
@@ -217,15 +226,30 @@ def test_without_validation_words_the_last_network_is_kept(tmp_path, small, monk
     "change",
     [
         ANCESTOR,
+        {**WINDOWS, "encoder": "compact", "head": "statistics", "front_end": "centred_log_mel"},
+        {**WINDOWS, "encoder": "compact", "head": "dense", "front_end": "mfcc", "n_features": 20},
+        {"front_end": "mfcc", "edits": 0},
         {"loss": "triplet", "miner": "semi-hard", "precision": "bf16-mixed"},
+        {"precision": "bf16-mixed"},
         {"loss": "proxy_anchor"},
         {"loss": "arcface", "margin": 0.3},
     ],
 )
 def test_every_recipe_trains(tone_words, tmp_path, small, change):
-    config = dataclasses.replace(small, steps=2, validate_every=2, window_s=1.0, **change)
+    config = dataclasses.replace(small, steps=2, validate_every=2, **{"window_s": 0.8, **change})
     receipt = train(tone_words, tmp_path / "out", config)
     assert np.isfinite(receipt.details["best_validation_ap"])
+    network, _ = load_checkpoint(tmp_path / "out")
+    assert (network.config.encoder, network.config.head) == (config.encoder, config.head)
+
+
+@pytest.mark.parametrize("speakers", [("a", "b"), ("a", "b", "c")])
+def test_a_dataset_without_phones_trains(tmp_path, small, speakers):
+    folder = build_words(tmp_path / "data", speakers=speakers, with_phones=False)
+    train(folder, tmp_path / "out", dataclasses.replace(small, steps=2, validate_every=1))
+    network, record = load_checkpoint(tmp_path / "out")
+    assert list(network.config.phones) == sorted(set("".join(record["training_words"])))
+    assert [row["phone"] >= 0 for row in read_jsonl(tmp_path / "out" / "history.jsonl")] == [True, True]
 
 
 def test_learning_rate_is_one_cycle():

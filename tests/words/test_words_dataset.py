@@ -111,7 +111,7 @@ def test_pickles_as_its_path(dataset):
 def test_another_version_is_refused(dataset, tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps({"schema": "wordprint.words/9"}))
     assert is_word_dataset(tmp_path)
-    with pytest.raises(InputError, match=r"schema 'wordprint.words/9'; expected wordprint.words/1; run 'wordprint words' again"):
+    with pytest.raises(InputError, match=r"schema 'wordprint.words/9'; expected wordprint.words/2; run 'wordprint words' again"):
         WordDataset(tmp_path)
 
 

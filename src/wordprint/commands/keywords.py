@@ -1,11 +1,9 @@
-"""Commands for those who use a model: enroll keywords, spot them in recordings and pipes, listen for them."""
+"""Commands for those who use keywords: spot them in recordings and pipes, listen for them."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from wordprint import pipeline
 from wordprint.commands.detections import Reporter
 from wordprint.commands.live import follow
 from wordprint.errors import AudioError, ConfigError, InputError
@@ -16,19 +14,6 @@ from wordprint.spot.options import MicrophoneConfig, RawConfig, ReportConfig, Sp
 from wordprint.spot.source import Pipe, is_pipe
 from wordprint.spot.stream import Spotter
 from wordprint.stages.options import check
-
-
-def enroll(arguments: tuple[str, ...], output: Path, threshold: float | None) -> None:
-    model, arguments = first_that_ends(".onnx", arguments)
-    if len(arguments) < 2:
-        usage = 'wordprint enroll [MODEL.onnx] "lights on" a.wav b.wav c.wav'
-        raise ConfigError("a keyword and its recordings are needed", remedy=usage)
-    made = pipeline.enroll(model, arguments[0], arguments[1:], output, SpotConfig(threshold=threshold)).keywords
-    keyword = next(keyword for keyword in made if keyword.keyword == " ".join(arguments[0].split()))
-    for warning in keyword.warnings:
-        print(f"note: {warning}", file=sys.stderr)
-    recordings = f"{len(keyword.shots)} recording{'s' * (len(keyword.shots) != 1)}"
-    print(f"'{keyword.keyword}' enrolled from {recordings}, threshold {keyword.threshold:.2f} → {output}")
 
 
 def spot(arguments: tuple[str, ...], config: SpotConfig, raw: RawConfig, report: ReportConfig) -> None:

@@ -105,9 +105,8 @@ def _add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
     if argument.flag:
         flags = [_flag(argument.name), *([f"-{argument.short}"] if argument.short else [])]
         how["metavar"] = argument.metavar or _metavar(argument.kind)
-        parser.add_argument(
-            *flags, dest=argument.name, required=argument.default is ..., nargs="*" if argument.many else None, **how
-        )
+        how |= {"nargs": "*", "action": "extend"} if argument.many else {}
+        parser.add_argument(*flags, dest=argument.name, required=argument.default is ..., **how)
         return
     optional = argument.default is not ...
     how["metavar"] = argument.metavar or argument.name.upper()
@@ -128,7 +127,9 @@ def _add_option(
         return
     many = typing.get_origin(hint) is tuple
     kind = typing.get_args(hint)[0] if many else hint
-    parser.add_argument(flag, dest=key, type=reader(kind), nargs="*" if many else None, metavar=_metavar(kind), help=text)
+    # a list may be given in one go or flag by flag: with argparse's default the last flag would silently win
+    several: dict[str, Any] = {"nargs": "*", "action": "extend"} if many else {}
+    parser.add_argument(flag, dest=key, type=reader(kind), metavar=_metavar(kind), help=text, **several)
 
 
 class _Switch(argparse.Action):

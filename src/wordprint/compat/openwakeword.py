@@ -106,7 +106,7 @@ class Model:
                 name: self._gated(name, score(float(similarity), keyword.threshold), end_sample, patience, threshold, debounce_time)
                 for (name, keyword), similarity in zip(self.models.items(), similarities, strict=True)
             }
-            for end_sample, similarities in self._spotter.looks(x)
+            for end_sample, similarities, *_ in self._spotter.looks(x)
         ]
         predictions = {name: max((look[name] for look in looks), default=self._last(name)) for name in self.models}
         for name, value in predictions.items():

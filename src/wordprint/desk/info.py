@@ -151,7 +151,7 @@ def _enrollment(path: Path) -> Facts:
         shots = [{name: value for name, value in asdict(shot).items() if name != "embedding"} for shot in word.shots]
         shots = [shot | {"warnings": "; ".join(shot["warnings"])} for shot in shots]
         figures = {"keyword": word.keyword, "threshold": word.threshold, "duration_s": word.duration_s}
-        keywords.append({**figures, "window_samples": word.window_samples, "shots": shots, "rejected": list(word.rejected)})
+        keywords.append({**figures, "phones": list(word.phones), "shots": shots, "rejected": list(word.rejected)})
     return {"model": enrollment.model, "model_digest": enrollment.model_digest, "keywords": keywords}
 
 
@@ -260,11 +260,11 @@ KINDS: dict[str, tuple[str, Callable[[Path], Facts]]] = {
     "wordprint.stage/1": ("receipt of a stage", _document),
     "wordprint.download/1": ("downloaded corpus", _document),
     "wordprint.validate/1": ("corpus report", _document),
-    "wordprint.words/1": ("word dataset", _document),
+    "wordprint.words/2": ("word dataset", _document),
     "wordprint.checkpoint/1": ("checkpoint", _document),
-    "wordprint.model/1": ("model metadata", _document),
+    "wordprint.model/2": ("model metadata", _document),
     "wordprint.metrics/1": ("evaluation metrics", _document),
-    "wordprint.enrollment/1": ("enrollment", _enrollment),
+    "wordprint.enrollment/2": ("enrollment", _enrollment),
     "wordprint.bill_of_materials/1": ("bill of materials", _document),
     "what_to_do": ("problems found by 'validate'", _count),
     "textgrid": ("alignments", _count),

@@ -49,17 +49,16 @@ def evaluate(
             `wordprint.model.WaveformEmbedder`.
         data: word folders (Speech Commands layout) and word datasets.
 
-    With `config.stream` the keywords in `data` are looked for in streams instead, see `wordprint.evaluate.streams`.
+    With `config.stream` the keywords in `data` are looked for in streams instead, see `wordprint.evaluate.streams`; with
+    `config.phrases` phrases are told alike or not, see `wordprint.evaluate.phrases`.
 
     A word dataset without segments in the split is dropped. Raises LeakError for one that holds words or speakers the model
     was trained on (unless allowed), DatasetError when no protocol can be run on any of the data.
     """
     if isinstance(model, (str, Path)):
         keep_apart(Path(output), model)
-    if config.stream is not None:
-        from wordprint.evaluate.streams import evaluate_stream
-
-        return evaluate_stream(model, data, config.stream, output, config, **how)
+    if other := config.phrases or config.stream:
+        return _other_material(model, data, other, output, config, how)
     paths = [Path(path) for path in data]
     if not paths:
         raise InputError("no data to score on", expected="word folders or word datasets")
@@ -95,6 +94,24 @@ def evaluate(
         return stage.finish(kept + skipped, kept, [METRICS, REPORT, *lists], headline(metrics))
 
     return run_stage("evaluate", work, output, settings, inputs, **how)
+
+
+def _other_material(
+    model: str | Path | WaveformEmbedder,
+    data: Sequence[str | Path],
+    other: Path,
+    output: str | Path,
+    config: EvaluateConfig,
+    how: HowToRun,
+) -> Receipt:
+    """Phrases told alike, or keywords in streams."""
+    if config.phrases is not None:
+        from wordprint.evaluate.phrases import evaluate_phrases
+
+        return evaluate_phrases(model, data, other, output, config, **how)
+    from wordprint.evaluate.streams import evaluate_stream
+
+    return evaluate_stream(model, data, other, output, config, **how)
 
 
 def _warnings(loaded: Sequence[Data], empty: Sequence[SkippedToken]) -> list[str]:

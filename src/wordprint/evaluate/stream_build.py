@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wordprint.errors import AudioError
 from wordprint.records import Interval
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_float32
-from wordprint.spot.trim import find_speech
+from wordprint.speech.trim import find_speech
 from wordprint.words.dataset import WordDataset
 
 LEVEL_DB, SPREAD_DB, FLOOR_DB = -26.0, 6.0, -62.0

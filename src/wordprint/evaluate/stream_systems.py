@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from wordprint.errors import ModelError
+from wordprint.errors import ConfigError, ModelError
 from wordprint.model import Model, WaveformEmbedder, build, load_embedder
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.speech.trim import centred, find_speech
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.pronounce import as_text, pronounce
 from wordprint.spot.stream import Spotter
+
+BATCH = 256
+"""Windows embedded at once."""
 
 Samples = NDArray[np.float32]
 
@@ -46,55 +52,72 @@ class StreamSystem(Protocol):
 
 
 class LiveSpotter:
-    """A model through the code that runs live: shots by `enroll`, looks by `Spotter`."""
+    """A model through the code that runs live: shots by `enroll`, looks by `Spotter`. `typed`: the spelling enrolls, too."""
 
-    def __init__(self, model: Model, config: SpotConfig = SpotConfig()) -> None:
-        self.model, self.config = model, config
+    def __init__(self, model: Model, config: SpotConfig = SpotConfig(), *, typed: bool = False) -> None:
+        self.model, self.config, self.typed = model, config, typed
         self.name, self.digest, self.training_words = model.name, model.digest, model.training_words
         self.hold_s = config.hold_s
         self.metadata = model.metadata
 
     def enroll(self, keyword: str, shots: Sequence[Samples]) -> Any:
-        return make_keyword(self.model, keyword, shots, self.model.threshold)
+        phones = ", ".join(as_text(pronounce(keyword)[0])) if self.typed else None
+        return make_keyword(self.model, keyword, shots, self.model.threshold, phones=phones)
 
     def looks(self, samples: Samples, enrolled: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         enrollment = Enrollment(self.model.name, self.model.digest, tuple(enrolled))
-        found = list(Spotter(self.model, enrollment, self.config).looks(samples))
+        spotter = Spotter(self.model, enrollment, self.config)
+        found = [(look.end_sample, look.similarities) for look in spotter.looks(samples)]
         scores = np.array([similarities for _, similarities in found], np.float32).reshape(-1, len(enrolled)).T
         return np.array([end for end, _ in found], np.int64), scores
 
 
-class _Embedding(Model):
-    """Another project's embedder, or a checkpoint, in the place of a model file: one window for all keywords."""
+class Windows:
+    """An embedder of windows (another project's, or a checkpoint of a window encoder): one prototype of a keyword's shots, each
+    in the middle of a window, compared with a window every 0.1 s. It answers at once, without the hold of `spot`."""
+
+    hold_s = 0.0
+    hop_samples = SAMPLE_RATE // 10
 
     def __init__(self, embedder: WaveformEmbedder) -> None:
         self.name, self.digest, self.training_words = embedder.name, embedder.digest, embedder.training_words
-        self.window_samples = self.min_samples = embedder.window_samples
-        self.any_length = False
         self.metadata = getattr(embedder, "metadata", {})
-        self.embedding_size = embedder.embed(np.zeros((1, embedder.window_samples), np.float32)).shape[1]
-        self.threshold = 0.0
-        self._embedder = embedder
+        self._embedder, self._window = embedder, embedder.window_samples
 
-    def embed(self, waveforms: ArrayLike) -> NDArray[np.float32]:
-        vectors = np.asarray(self._embedder.embed(np.asarray(waveforms, np.float32)), np.float32)
+    def enroll(self, keyword: str, shots: Sequence[Samples]) -> Any:
+        mean = self._embed(np.stack([centred(shot, find_speech(shot), self._window) for shot in shots])).mean(axis=0)
+        return mean / np.linalg.norm(mean)
+
+    def looks(self, samples: Samples, enrolled: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        padded = np.pad(samples, (self._window, 0))
+        ends = np.arange(self.hop_samples, len(samples) + 1, self.hop_samples)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, self._window)[ends]
+        parts = [self._embed(np.ascontiguousarray(windows[at : at + BATCH])) for at in range(0, len(ends), BATCH)]
+        return ends, np.asarray(np.stack(enrolled) @ np.concatenate(parts).T, np.float32)
+
+    def _embed(self, windows: Samples) -> NDArray[np.float32]:
+        vectors = np.asarray(self._embedder.embed(windows), np.float32)
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
 
 
-def load_system(spec: str | Path | StreamSystem | WaveformEmbedder) -> StreamSystem:
+def load_system(spec: str | Path | StreamSystem | WaveformEmbedder, *, typed: bool = False) -> StreamSystem:
     """An ONNX file, a checkpoint folder, `package.module:Class` or an object with either interface, as a system.
 
-    What is not wordprint's answers at once, without the hold of `spot`.
+    Raises ConfigError where keywords are to be `typed` and the system takes recordings alone.
     """
     made: Any = spec
     if isinstance(spec, (str, Path)):
         made = build(str(spec)) if ":" in str(spec) and not Path(spec).exists() else load_embedder(spec)
+    if isinstance(made, Model):
+        return LiveSpotter(made, typed=typed)
+    if typed:
+        raise ConfigError(f"{spec} takes recordings of keywords", expected="a model file, where keywords are to be typed")
     if isinstance(made, StreamSystem):
         return made
-    if isinstance(made, Model):
-        return LiveSpotter(made)
+    if getattr(made, "pools_spans", False):
+        raise ModelError(f"{spec} is a checkpoint that pools spans of a stream", remedy="export it and name its model.onnx")
     if isinstance(made, WaveformEmbedder):
-        return LiveSpotter(_Embedding(made), SpotConfig(hold_s=0.0))
+        return Windows(made)
     raise ModelError(
         f"{spec} lacks a part of the interface",
         expected="that of wordprint.model.WaveformEmbedder, or of wordprint.evaluate.stream_systems.StreamSystem",

@@ -9,7 +9,6 @@ false alarms in is it listened to as well, and the method says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,102 +16,104 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import DatasetError
+from wordprint.evaluate.stream_scores import Looks, Trial, score_trial, shared_threshold
+from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
+from wordprint.spot.enroll import make_keyword
+from wordprint.spot.enrollment import Enrollment, Keyword
+from wordprint.spot.options import SpotConfig
+from wordprint.spot.stream import Spotter
 from wordprint.words.dataset import WordDataset
+from wordprint.words.split import side
 
-Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""(B, N) waveforms to (B, D) embeddings."""
-
-FALLBACK = 0.7
+FALLBACK = 0.6
 """Threshold of a model that could not be calibrated."""
 
-HOP_SAMPLES = SAMPLE_RATE // 10
-EVENT_LOOKS = 10
-"""Looks (1 s) whose best similarity counts as one event: a run of hits is one false alarm."""
 SHOTS = 3
 MAX_KEYWORDS = 60
-MIN_LETTERS = 4
+MIN_LETTERS = 7
 """Shorter words make poor keywords, and would set the threshold for all."""
-NEAR_SAMPLES = SAMPLE_RATE // 4
-"""A keyword counts as found when the middle of a window that hits lies within this of the middle of its segment."""
-BATCH = 64
+_ENDS = ("start_sample", "end_sample")
+BETWEEN_SAMPLES = SAMPLE_RATE // 2
+"""Silence between two utterances of the background."""
 
 
 @dataclass(frozen=True)
 class Background:
-    """Every look (window) at utterances laid end to end: its embedding (L, D), its utterance (L,) and its middle there (L,)."""
+    """Utterances of a dataset laid end to end: which they are (u,), as in `_places`, and where each begins and ends (u, 2)."""
 
-    embeddings: NDArray[np.float32]
     utterance: NDArray[np.int64]
-    middle_sample: NDArray[np.int64]
+    bounds: NDArray[np.int64]
 
     @property
     def hours(self) -> float:
-        return len(self.embeddings) * HOP_SAMPLES / SAMPLE_RATE / 3600
+        return float((self.bounds[:, 1] - self.bounds[:, 0]).sum() / SAMPLE_RATE / 3600)
 
 
-def calibrate(embed: Embed, dataset: WordDataset, window_samples: int, target_per_hour: float, minutes: float) -> dict[str, Any]:
+def calibrate(model: Model, dataset: WordDataset, target_per_hour: float, minutes: float) -> dict[str, Any]:
     """The threshold and how it was found, for the model's metadata.
 
     Deterministic. Validation holds enough when at least one false alarm is allowed in its keywords × hours: with fewer
     the rate can't be measured. Falls back to FALLBACK, and says why, where the dataset holds too few unseen words or
     speakers.
     """
-    validation, test = dataset.select("validation"), dataset.select("test")
     try:
-        found = _measure(embed, dataset, validation, test, window_samples, target_per_hour, minutes)
-        if target_per_hour * found["keyword_hours"] >= 1 or not len(test):
+        found = _measure(model, dataset, ("validation",), target_per_hour, minutes)
+        if target_per_hour * found["keyword_hours"] >= 1 or not len(dataset.select("test")):
             return {"method": "streaming, validation words and speakers", **found}
         short = f"{found['keyword_hours']:g} keyword hours"
     except DatasetError as error:
         short = error.seen
     try:
-        found = _measure(embed, dataset, np.union1d(validation, test), test[:0], window_samples, target_per_hour, minutes)
+        found = _measure(model, dataset, ("validation", "test"), target_per_hour, minutes)
     except DatasetError as error:
         return fallback(f"the word dataset holds {error.seen}")
     return {"method": f"streaming, validation and test words and speakers, as validation alone holds {short}", **found}
 
 
 def _measure(
-    embed: Embed,
+    model: Model,
     dataset: WordDataset,
-    unseen: NDArray[np.int64],
-    left_out: NDArray[np.int64],
-    window_samples: int,
+    sides: tuple[str, ...],
     target_per_hour: float,
     minutes: float,
 ) -> dict[str, Any]:
-    """The threshold for words and speakers of the segments `unseen`; nobody of `left_out` is heard.
+    """The threshold for words of these sides of the split, in all that speakers of these sides say; nobody of another unseen side
+    is heard.
 
     Raises DatasetError, which says what there is too little of.
     """
-    keywords = _keywords(dataset, unseen, left_out)
-    if not keywords:
+    speakers = dataset.codes("speaker")[0]
+    of_sides = {name: np.isin(speakers, speakers[dataset.select(name)]) for name in ("validation", "test")}
+    of_unseen, heard = np.zeros(len(speakers), bool), np.ones(len(speakers), bool)
+    for name, there in of_sides.items():
+        of_unseen |= there & (name in sides)
+        heard &= ~there | (name in sides)
+    unseen = np.flatnonzero(of_unseen)
+    chosen = _keywords(dataset, sides, heard)
+    if not chosen:
         raise DatasetError(f"no unseen word of {MIN_LETTERS} letters with more than {SHOTS} segments")
-    background = _listen(embed, dataset, unseen, window_samples, minutes)
-    if len(background.embeddings) < EVENT_LOOKS:
+    background = _background(dataset, unseen, minutes)
+    if background.hours * 3600 < 1:
         raise DatasetError("less than a second of speech by unseen speakers")
-    events, spoken = [], []
-    for tokens in keywords:
-        shots = _shots(dataset, tokens, unseen)
-        starts = dataset.centred_starts(shots, window_samples)
-        prototype = embed(to_float32(dataset.crops(shots, starts, window_samples))).mean(axis=0)
-        similarities = background.embeddings @ (prototype / np.linalg.norm(prototype))
-        elsewhere, at_words = _split_looks(dataset, background, tokens, shots, similarities, window_samples)
-        events.append(elsewhere)
-        spoken += at_words
-    threshold, false_alarms = _threshold(np.concatenate(events), target_per_hour * background.hours * len(keywords))
+    config = SpotConfig()
+    shots = [_shots(dataset, tokens, unseen) for tokens in chosen]
+    keywords = [_enroll(model, dataset, number, taken) for number, taken in enumerate(shots)]
+    looks, scores = _listen(Spotter(model, Enrollment(model.name, model.digest, tuple(keywords)), config), dataset, background)
+    trials = [_trial(dataset, background, looks, scores[n], n, tokens, shots[n]) for n, tokens in enumerate(chosen)]
+    threshold = min(1.0, math.floor(max(-1.0, shared_threshold(trials, target_per_hour)) * 1e4) / 1e4 + 1e-4)
+    hits = np.concatenate([trial.hits for trial in trials])
     return {
-        "similarity": threshold,
+        "similarity": round(threshold, 4),
         "target_false_alarms_per_hour": target_per_hour,
-        "false_alarms": false_alarms,
-        "keyword_hours": round(background.hours * len(keywords), 3),
+        "false_alarms": sum(int((trial.false >= threshold).sum()) for trial in trials),
+        "keyword_hours": round(sum(trial.hours for trial in trials), 3),
         "background_hours": round(background.hours, 3),
         "keywords": len(keywords),
         "shots": SHOTS,
-        "spoken": len(spoken),
-        "missed": sum(similarity < threshold for similarity in spoken),
-        "hop_s": HOP_SAMPLES / SAMPLE_RATE,
+        "spoken": len(hits),
+        "missed": int((hits < threshold).sum()),
+        "hop_s": config.hop_s,
     }
 
 
@@ -121,16 +122,15 @@ def fallback(reason: str) -> dict[str, Any]:
     return {"similarity": FALLBACK, "method": f"fixed: {reason}"}
 
 
-def _keywords(dataset: WordDataset, unseen: NDArray[np.int64], left_out: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """All segments of each keyword by anyone but speakers of `left_out`: up to MAX_KEYWORDS words of `unseen`, evenly
-    spaced in the alphabet."""
+def _keywords(dataset: WordDataset, sides: tuple[str, ...], heard: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """All segments that are `heard` (n,) of each keyword: MAX_KEYWORDS words of these sides, evenly spaced in the alphabet."""
     codes, names = dataset.codes("words")
-    speakers = dataset.codes("speaker")[0]
-    heard = ~np.isin(speakers, speakers[left_out])
+    shares = dataset.metadata["config"]
     by_word = {}
-    for code in np.unique(codes[unseen]).tolist():
+    for code in np.unique(codes[heard]).tolist():
         tokens = np.flatnonzero((codes == code) & heard)
-        if len(names[code]) >= MIN_LETTERS and " " not in names[code] and len(tokens) > SHOTS:
+        long_enough = len(names[code]) >= MIN_LETTERS and " " not in names[code] and len(tokens) > SHOTS
+        if long_enough and side(names[code], "word", shares["validation_words"], shares["test_words"]) in sides:
             by_word[names[code]] = tokens
     chosen = sorted(by_word)
     if len(chosen) > MAX_KEYWORDS:
@@ -148,59 +148,59 @@ def _shots(dataset: WordDataset, tokens: NDArray[np.int64], unseen: NDArray[np.i
     return np.sort(tokens[order[:SHOTS]])
 
 
-def _listen(embed: Embed, dataset: WordDataset, unseen: NDArray[np.int64], window_samples: int, minutes: float) -> Background:
-    """Look at utterances of the unseen speakers, in a fixed random choice, until `minutes` are reached."""
+def _enroll(model: Model, dataset: WordDataset, number: int, shots: NDArray[np.int64]) -> Keyword:
+    recordings = [to_float32(dataset.segment_audio(int(shot))) for shot in shots]
+    return make_keyword(model, f"keyword {number}", recordings, 0.0)
+
+
+def _background(dataset: WordDataset, unseen: NDArray[np.int64], minutes: float) -> Background:
+    """Utterances of the unseen speakers, in a fixed random choice, until `minutes` are reached."""
     places = np.random.default_rng(0).permutation(np.unique(_places(dataset, unseen)))
-    looks = {}
-    left = round(minutes * 60 * SAMPLE_RATE / HOP_SAMPLES)
-    for place in places.tolist():
-        samples = np.pad(to_float32(dataset.samples(place >> 32, place & 0xFFFFFFFF)), window_samples // 2)
-        windows = np.lib.stride_tricks.sliding_window_view(samples, window_samples)[::HOP_SAMPLES]
-        looks[place] = np.concatenate([embed(windows[at : at + BATCH]) for at in range(0, len(windows), BATCH)])
-        left -= len(windows)
-        if left <= 0:
-            break
-    ordered = sorted(looks)
-    counts = [len(looks[place]) for place in ordered]
-    middles = np.concatenate([np.arange(count) * HOP_SAMPLES for count in counts])
-    return Background(np.concatenate([looks[place] for place in ordered]), np.repeat(ordered, counts), middles)
+    lasting = np.array([len(_samples(dataset, place)) for place in places.tolist()], np.int64)
+    count = int(np.searchsorted(np.cumsum(lasting), minutes * 60 * SAMPLE_RATE)) + 1
+    ends = np.cumsum(lasting[:count] + BETWEEN_SAMPLES)
+    return Background(places[:count], np.stack([ends - BETWEEN_SAMPLES - lasting[:count], ends - BETWEEN_SAMPLES], axis=1))
 
 
-def _split_looks(
+def _samples(dataset: WordDataset, place: int) -> NDArray[np.int16]:
+    return dataset.samples(place >> 32, place & 0xFFFFFFFF)
+
+
+def _listen(spotter: Spotter, dataset: WordDataset, background: Background) -> tuple[Looks, NDArray[np.float32]]:
+    """All looks of the live code at the background, and the similarities (W, L) of the keywords."""
+    found = []
+    for place in background.utterance.tolist():
+        samples = np.pad(to_float32(_samples(dataset, place)), (0, BETWEEN_SAMPLES))
+        found += [(look.end_sample, look.similarities) for look in spotter.looks(samples)]
+    hold, refractory = (round(seconds * SAMPLE_RATE) for seconds in (spotter.config.hold_s, spotter.config.refractory_s))
+    return Looks(np.array([end for end, _ in found], np.int64), hold, refractory), np.array([one for _, one in found], np.float32).T
+
+
+def _trial(
     dataset: WordDataset,
     background: Background,
+    looks: Looks,
+    scores: NDArray[np.float32],
+    number: int,
     tokens: NDArray[np.int64],
     shots: NDArray[np.int64],
-    similarities: NDArray[np.float32],
-    window_samples: int,
-) -> tuple[NDArray[np.float32], list[float]]:
-    """Best similarity of each event where the keyword is not spoken, and at each of its segments that were not enrolled."""
+) -> Trial:
+    """What the keyword's similarities are where it is said, by segments that did not enroll it, and elsewhere."""
     places = _places(dataset, tokens)
-    spoken = np.zeros(len(similarities), bool)
-    found = []
-    for index in np.flatnonzero(np.isin(places, background.utterance)).tolist():
-        token = tokens[index]
-        start, end = int(dataset.column("start_sample")[token]), int(dataset.column("end_sample")[token])
-        first, last = np.searchsorted(background.utterance, [places[index], places[index] + 1])
-        middle = background.middle_sample[first:last]
-        spoken[first:last] |= (middle > start - window_samples // 2) & (middle < end + window_samples // 2)
-        near = np.abs(middle - (start + end) // 2) <= NEAR_SAMPLES
-        if token not in shots and near.any():
-            found.append(float(similarities[first:last][near].max()))
-    quiet = np.where(spoken, -1.0, similarities).astype(np.float32)
-    events = len(quiet) // EVENT_LOOKS
-    return quiet[: events * EVENT_LOOKS].reshape(events, EVENT_LOOKS).max(axis=1), found
+    order = np.argsort(background.utterance)
+    which = order[np.searchsorted(background.utterance[order], places).clip(max=len(order) - 1)]
+    there = background.utterance[which] == places
+    spoken = []
+    for token, utterance in zip(tokens[there].tolist(), which[there].tolist(), strict=True):
+        if token not in shots:
+            spoken.append([background.bounds[utterance, 0] + dataset.at(n, np.array([token]))[0] for n in _ENDS])
+    clear = np.setdiff1d(np.arange(len(order)), which[there])
+    return score_trial(
+        str(number), 0, looks, scores, np.array(sorted(spoken), np.int64).reshape(-1, 2), background.bounds[np.sort(clear)]
+    )
 
 
 def _places(dataset: WordDataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:
     """One number for the utterance of each segment."""
     places: NDArray[np.int64] = (dataset.column("shard")[indices].astype(np.int64) << 32) + dataset.column("row")[indices]
     return places
-
-
-def _threshold(events: NDArray[np.float32], allowed: float) -> tuple[float, int]:
-    """The lowest similarity (four decimals) that at most `allowed` events reach, and how many do."""
-    ordered = np.sort(events.astype(np.float64))[::-1]
-    rank = min(int(allowed), len(ordered) - 1)
-    threshold = min(1.0, round(math.floor(ordered[rank] * 1e4) / 1e4 + 1e-4, 4))
-    return threshold, int(np.sum(ordered >= threshold))

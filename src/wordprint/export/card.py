@@ -58,10 +58,8 @@ def model_card(metadata: dict[str, Any], details: dict[str, Any], config: Export
         encoder=network["encoder"],
         parameters=f"{metadata['parameters']:,}",
         embedding_size=metadata["embedding_size"],
-        window_s=f"{metadata['window_samples'] / SAMPLE_RATE:g}",
-        lengths="any length from " + f"{metadata['min_samples'] / SAMPLE_RATE:g} s"
-        if metadata["any_length"]
-        else "this length only",
+        ahead_s=f"{(metadata['delay_frames'] + 1) * metadata['frame_samples'] / SAMPLE_RATE:g}",
+        phones=" ".join(metadata["phones"]) or "none: no keyword can be typed",
         files="\n".join(f"| `{name}` | {readable_bytes(size)} |" for name, size in details["bytes"].items()),
         training="\n".join(f"| {key} | {_cell(value)} |" for key, value in sorted(metadata["training"].items())),
         words=_count(metadata["training_words"]),

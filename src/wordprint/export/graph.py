@@ -1,10 +1,11 @@
-"""A network as one ONNX file: the graph, its int8 version, and what is written into it. Needs torch and onnx.
+"""A network as one ONNX file: encoder with its state, head and phone encoder. Needs torch and onnx.
 
 Nothing of the machine or the hour goes into the file: the same network and metadata give the same bytes.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -20,19 +21,100 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import require_extra
-from wordprint.model import METADATA_KEY
+from wordprint.model import HEAD_KEY, METADATA_KEY, PHONES_KEY, STATE_KEY
 from wordprint.stages.manifest import atomic_path
 
 OPSET = 18
 IR_VERSION = 10
-INPUT, OUTPUT = "waveforms", "embeddings"
 FRONT_END = "front_end."
 """Constants of the front end have names that start so; it stays in float."""
 QUANTISED = ("Conv", "Gemm", "MatMul")
+SILENCE_BLOCKS = 40
+"""Blocks of silence after which the state no longer changes: more than the encoder remembers."""
 
 
-def to_onnx(network: Any, window_samples: int, *, any_length: bool) -> Any:
-    """`network` (B, N) → (B, D) as an ONNX ModelProto; B is free, N too where `any_length`."""
+def encoder_to_onnx(network: Any, block_frames: int) -> tuple[Any, NDArray[np.float32]]:
+    """The encoder as a step of a stream: `samples` (1, N) and `state` (1, S) to `frames` (1, n, F) and the `following` state; and
+    the state (1, S) after silence, in which a stream begins."""
+    import torch
+
+    from wordprint.export.streaming import Step
+
+    step = Step(network).eval()
+    block = torch.zeros(1, block_frames * network.frame_samples)
+    with torch.no_grad():
+        state = step.first_state(block)
+        for _ in range(SILENCE_BLOCKS):
+            _, state = step(block, state)
+    model = _exported(step, (block, state), ["samples", "state"], ["frames", "following"], ({}, {}))
+    return model, state.numpy()
+
+
+def head_to_onnx(network: Any) -> Any:
+    """`frames` (T, F) and `spans` (S, 2) in frames from the first to unit `vectors` (S, D)."""
+    import torch
+
+    from wordprint.export.streaming import Pool
+
+    shapes = ({0: torch.export.Dim("frames", min=1)}, {0: torch.export.Dim("spans", min=1)})
+    size = 2 * network.encoder.channels
+    spans = torch.tensor([[3.0, 20.0], [0.0, 9.0], [4.0, 12.0]])
+    return _exported(Pool(network).eval(), (torch.rand(50, size), spans), ["frames", "spans"], ["vectors"], shapes)
+
+
+def phones_to_onnx(encoder: Any) -> Any:
+    """The phone encoder: `phones` (U, N), 0 after the last, to unit `vectors` (U, D); written node by node, as a GRU of ONNX."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {name: tensor.detach().numpy() for name, tensor in encoder.state_dict().items()}
+    hidden = weights["recurrent.weight_hh_l0"].shape[1]
+
+    def both(name: str) -> NDArray[np.float32]:  # of the two directions; torch has reset, update, new; ONNX update, reset, new
+        gates = [np.split(weights[f"recurrent.{name}{way}"], 3) for way in ("", "_reverse")]
+        return np.stack([np.concatenate([update, reset, fresh]) for reset, update, fresh in gates])
+
+    constants = {
+        "embedding": weights["embed.weight"],
+        "input_weights": both("weight_ih_l0"),
+        "state_weights": both("weight_hh_l0"),
+        "biases": np.concatenate([both("bias_ih_l0"), both("bias_hh_l0")], axis=1),
+        "projection": weights["project.weight"],
+        "offset": weights["project.bias"],
+        "zero": np.array(0, np.int64),
+        "over_phones": np.array([1], np.int64),
+        "flat": np.array([-1, 2 * hidden], np.int64),
+    }
+    nodes = [
+        helper.make_node("Greater", ["phones", "zero"], ["said"]),
+        helper.make_node("Cast", ["said"], ["counted"], to=TensorProto.INT32),
+        helper.make_node("ReduceSum", ["counted", "over_phones"], ["lengths"], keepdims=0),
+        helper.make_node("Gather", ["embedding", "phones"], ["embedded"]),
+        helper.make_node("Transpose", ["embedded"], ["in_time"], perm=[1, 0, 2]),
+        helper.make_node(
+            "GRU",
+            ["in_time", "input_weights", "state_weights", "biases", "lengths"],
+            ["", "last"],
+            direction="bidirectional",
+            hidden_size=hidden,
+            linear_before_reset=1,
+        ),
+        helper.make_node("Transpose", ["last"], ["by_string"], perm=[1, 0, 2]),
+        helper.make_node("Reshape", ["by_string", "flat"], ["joined"]),
+        helper.make_node("Gemm", ["joined", "projection", "offset"], ["projected"], transB=1),
+        helper.make_node("LpNormalization", ["projected"], ["vectors"], axis=1, p=2),
+    ]
+    size = weights["project.bias"].shape[0]
+    graph = helper.make_graph(
+        nodes,
+        "phones",
+        [helper.make_tensor_value_info("phones", TensorProto.INT64, ["strings", "length"])],
+        [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["strings", size])],
+        [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()],
+    )
+    return _bare(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
+
+
+def _exported(module: Any, inputs: tuple[Any, ...], names: list[str], outputs: list[str], shapes: Any) -> Any:
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -40,37 +122,33 @@ def to_onnx(network: Any, window_samples: int, *, any_length: bool) -> Any:
         raise require_extra(error.name or "onnx", "train", "the export") from error
     import torch
 
-    shape = {0: torch.export.Dim("batch")}
-    if any_length:
-        shape[1] = torch.export.Dim("samples")
     with _quiet():
         program: Any = torch.onnx.export(
-            network.eval(),
-            (torch.zeros(2, window_samples),),
+            module,
+            inputs,
             dynamo=True,
             opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=(shape,),
+            input_names=names,
+            output_names=outputs,
+            dynamic_shapes=shapes,
             verbose=False,
         )
     return _bare(program.model_proto)
 
 
-def quantise(model: Any, waveforms: Sequence[NDArray[np.float32]]) -> Any:
-    """Static int8 (QDQ, weights per channel) of all layers behind the front end, calibrated on batches (B, N) of real words."""
+def quantise(model: Any, feeds: Sequence[dict[str, NDArray[np.float32]]]) -> Any:
+    """Static int8 (QDQ, weights per channel) of all layers behind the front end, calibrated on blocks of real speech."""
     import onnx
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.batches: Iterator[NDArray[np.float32]] = iter(waveforms)
+            self.feeds = iter(feeds)
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            batch = next(self.batches, None)
-            return None if batch is None else {INPUT: batch}
+            return next(self.feeds, None)
 
-    front_end = [node.name for node in model.graph.node if any(name.startswith(FRONT_END) for name in node.input)]
+    front_end = [node.name for node in model.graph.node if any(FRONT_END in name for name in node.input)]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         onnx.save(model, source)
@@ -86,15 +164,22 @@ def quantise(model: Any, waveforms: Sequence[NDArray[np.float32]]) -> Any:
         return _bare(onnx.load(target))
 
 
-def write_onnx(model: Any, metadata: dict[str, Any], path: str | Path) -> None:
-    """Write the model with its description, atomically; its Fourier bases are written as formulas."""
+def write_onnx(
+    encoder: Any, state: NDArray[np.float32], head: Any, phones: Any | None, metadata: dict[str, Any], path: str | Path
+) -> None:
+    """Write the three as one file with its description and the encoder's first state, atomically; Fourier bases are written as
+    formulas."""
     import onnx
 
     complete = onnx.ModelProto()
-    complete.CopyFrom(model)
+    complete.CopyFrom(encoder)
     compact_fourier(complete)
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    onnx.helper.set_model_props(complete, {METADATA_KEY: text})
+    models = {HEAD_KEY: head, **({} if phones is None else {PHONES_KEY: phones})}
+    parts = {key: model.SerializeToString(deterministic=True) for key, model in models.items()}
+    parts[STATE_KEY] = state.astype("<f4").tobytes()
+    packed = {key: base64.b64encode(part).decode("ascii") for key, part in parts.items()}
+    onnx.helper.set_model_props(complete, {METADATA_KEY: text, **packed})
     onnx.checker.check_model(complete)
     with atomic_path(path) as temporary:
         temporary.write_bytes(complete.SerializeToString(deterministic=True))
@@ -108,7 +193,7 @@ def compact_fourier(model: Any) -> None:
     from onnx import helper, numpy_helper
 
     graph = model.graph
-    for tensor in [tensor for tensor in graph.initializer if tensor.name.startswith(FRONT_END) and len(tensor.dims) == 3]:
+    for tensor in [tensor for tensor in graph.initializer if FRONT_END in tensor.name and len(tensor.dims) == 3]:
         found = _fourier(numpy_helper.to_array(tensor))
         if found is None:
             continue

@@ -1,4 +1,4 @@
-"""Export: one ONNX file, waveform in, L2-normalised embedding out, checked against the network it came from.
+"""Export: one ONNX file with encoder, head and phone encoder, checked against the network it came from.
 
 OUT/model.onnx                float32, front end inside
 OUT/model.int8.onnx           the same with weights and activations of the encoder in 8 bits
@@ -8,6 +8,8 @@ OUT/bill_of_materials.json    the data in it, with licences and attributions
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -16,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from wordprint import __version__
-from wordprint.errors import ParityError
+from wordprint.errors import InputError, ParityError
 from wordprint.export.calibrate import calibrate, fallback
 from wordprint.export.card import bill_of_materials, materials, model_card, without_licence
 from wordprint.export.options import ExportConfig
@@ -33,7 +35,8 @@ CALIBRATION_WORDS = 256
 """Segments, evenly spaced over the training split, that set the ranges of int8."""
 CHECK_WORDS = 512
 """Unseen segments, evenly spaced, on which the int8 version is compared with the network."""
-BATCH = 32
+BLOCK_FRAMES = 4
+"""Frames that are encoded at once: 80 ms."""
 
 _OWN_KEYS = {"schema", "network", "training_words", "training_speakers", "bill_of_materials"}
 
@@ -54,49 +57,63 @@ def export(
     dropped.
     """
     embedder = CheckpointEmbedder(Path(checkpoint))
+    if not embedder.pools_spans:
+        network = embedder.network.config
+        raise InputError(
+            f"{checkpoint} has the encoder '{network.encoder}' and the head '{network.head}', which hear whole windows",
+            expected="a network that pools spans: encoder streaming, head binned",
+            remedy="evaluate it as it is: wordprint evaluate CHECKPOINT",
+        )
     inputs = {"checkpoint": embedder.weights, **({} if words is None else {"words": Path(words)})}
 
     def work(stage: StageRun) -> Receipt:
-        from wordprint.export.graph import quantise, to_onnx, write_onnx
-
         torch.set_num_threads(1)  # else the threads that an earlier stage left decide the last digits of the threshold
-
-        dataset = None if words is None else WordDataset(words)
-        any_length = takes_any_length(embedder)
-        stage.progress.say("export: calibrating the threshold")
-        metadata = describe(embedder, config, _threshold(embedder, dataset, config), any_length=any_length)
-        if unknown := without_licence(metadata["bill_of_materials"]):
-            stage.progress.say(f"export: licence not known of: {', '.join(unknown)} (state it with 'materials')")
-        graph = to_onnx(embedder.network, embedder.window_samples, any_length=any_length)
-        details: dict[str, Any] = {"threshold": metadata["threshold"]}
-        with atomic_path(stage.output / FLOAT) as unchecked:
-            write_onnx(graph, {**metadata, "precision": "float32"}, unchecked)
-            details["max_difference"] = check_float(embedder, Model(unchecked), config.max_difference)
-        written = [FLOAT]
-        if config.int8 and dataset is None:
-            stage.drop(INT8, "no_words", "an int8 version needs a word dataset to calibrate on")
-        elif config.int8 and dataset is not None:
-            stage.progress.say("export: calibrating int8")
-            heard = _batches(dataset, _segments(dataset, "train"), embedder.window_samples, CALIBRATION_WORDS)
-            real = _batches(dataset, _segments(dataset, "validation", "test"), embedder.window_samples, CHECK_WORDS)
-            try:
-                with atomic_path(stage.output / INT8) as unchecked:
-                    write_onnx(quantise(graph, heard), {**metadata, "precision": "int8"}, unchecked)
-                    details["int8_cosine"] = check_int8(embedder, Model(unchecked), real, config.min_int8_cosine)
-                written.append(INT8)
-            except ParityError as error:  # the float model is good all the same
-                stage.drop(INT8, error.reason, str(error))
-                stage.progress.say(f"export: no int8 version: {error}")
-        details["bytes"] = {name: (stage.output / name).stat().st_size for name in written}
-        write_json(stage.output / MATERIALS, materials(metadata, {name: digest_file(stage.output / name) for name in written}))
-        write_text(stage.output / CARD, model_card(metadata, details, config))
-        total = 1 + config.int8
-        return stage.finish(total=total, kept=len(written), outputs=[*written, CARD, MATERIALS], details=details)
+        return _export(stage, embedder, None if words is None else WordDataset(words), config)
 
     return run_stage("export", work, output, config, inputs, **how)
 
 
-def describe(embedder: CheckpointEmbedder, config: ExportConfig, threshold: dict[str, Any], *, any_length: bool) -> dict[str, Any]:
+def _export(stage: StageRun, embedder: CheckpointEmbedder, dataset: WordDataset | None, config: ExportConfig) -> Receipt:
+    from wordprint.export.graph import encoder_to_onnx, head_to_onnx, phones_to_onnx, quantise, write_onnx
+
+    network = embedder.network
+    (encoder, state), head = encoder_to_onnx(network, BLOCK_FRAMES), head_to_onnx(network)
+    phones = None if network.phones is None else phones_to_onnx(network.phones)
+    with tempfile.TemporaryDirectory() as folder:  # to find the threshold by the code that runs live
+        draft = Path(folder, FLOAT)
+        write_onnx(encoder, state, head, phones, describe(embedder, config, fallback("not calibrated")), draft)
+        difference = check_float(embedder, Model(draft), config.max_difference)
+        stage.progress.say("export: calibrating the threshold")
+        threshold = _threshold(Model(draft), dataset, config)
+        metadata = describe(embedder, config, threshold)
+    if unknown := without_licence(metadata["bill_of_materials"]):
+        stage.progress.say(f"export: licence not known of: {', '.join(unknown)} (state it with 'materials')")
+    write_onnx(encoder, state, head, phones, {**metadata, "precision": "float32"}, stage.output / FLOAT)
+    details: dict[str, Any] = {"threshold": threshold, "max_difference": difference}
+    written = [FLOAT]
+    if config.int8 and dataset is None:
+        stage.drop(INT8, "no_words", "an int8 version needs a word dataset to calibrate on")
+    elif config.int8 and dataset is not None:
+        stage.progress.say("export: calibrating int8")
+        model = Model(stage.output / FLOAT)
+        heard = _waveforms(dataset, _segments(dataset, "train"), CALIBRATION_WORDS)
+        try:
+            with atomic_path(stage.output / INT8) as unchecked:
+                small = quantise(encoder, list(_feeds(model, heard)))
+                write_onnx(small, state, head, phones, {**metadata, "precision": "int8"}, unchecked)
+                real = _waveforms(dataset, _segments(dataset, "validation", "test"), CHECK_WORDS)
+                details["int8_cosine"] = check_int8(model, Model(unchecked), real, config.min_int8_cosine)
+            written.append(INT8)
+        except ParityError as error:  # the float model is good all the same
+            stage.drop(INT8, error.reason, str(error))
+            stage.progress.say(f"export: no int8 version: {error}")
+    details["bytes"] = {name: (stage.output / name).stat().st_size for name in written}
+    write_json(stage.output / MATERIALS, materials(metadata, {name: digest_file(stage.output / name) for name in written}))
+    write_text(stage.output / CARD, model_card(metadata, details, config))
+    return stage.finish(total=1 + config.int8, kept=len(written), outputs=[*written, CARD, MATERIALS], details=details)
+
+
+def describe(embedder: CheckpointEmbedder, config: ExportConfig, threshold: dict[str, Any]) -> dict[str, Any]:
     """What the model says about itself: the JSON document in the ONNX file."""
     record = embedder.metadata
     return {
@@ -106,8 +123,10 @@ def describe(embedder: CheckpointEmbedder, config: ExportConfig, threshold: dict
         "licence": config.licence,
         "sample_rate": SAMPLE_RATE,
         "window_samples": embedder.window_samples,
-        "min_samples": embedder.window_samples // 4 if any_length else embedder.window_samples,
-        "any_length": any_length,
+        "block_samples": BLOCK_FRAMES * embedder.frame_samples,
+        "frame_samples": embedder.frame_samples,
+        "delay_frames": embedder.network.encoder.delay,
+        "phones": list(embedder.network.config.phones),
         "embedding_size": record["network"]["embedding_size"],
         "parameters": sum(parameter.numel() for parameter in embedder.network.parameters()),
         "network": record["network"],
@@ -120,63 +139,70 @@ def describe(embedder: CheckpointEmbedder, config: ExportConfig, threshold: dict
     }
 
 
-def takes_any_length(embedder: CheckpointEmbedder) -> bool:
-    """Whether the network embeds shorter and longer waveforms than its window (the ancestor's encoder does not)."""
-    window = embedder.window_samples
-    try:
-        for samples in (window // 4, window * 3 // 2):
-            embedder.embed(np.zeros((1, samples), np.float32))
-    except RuntimeError:
-        return False
-    return True
-
-
 def check_float(embedder: CheckpointEmbedder, model: Model, limit: float) -> float:
-    """Largest difference between network and model over batches, lengths and levels; raises ParityError above `limit`."""
-    random = np.random.default_rng(0)
-    window = model.window_samples
-    lengths = [window, model.min_samples, window * 3 // 2 + 7, 3 * window] if model.metadata["any_length"] else [window]
-    worst = 0.0
-    for samples in lengths:
+    """Largest difference between network and model in frames (relative to the largest number in them), vectors of spans and of
+    phone strings, over lengths and levels; raises ParityError above `limit`."""
+    random, worst = np.random.default_rng(0), {"frames": 0.0, "spans": 0.0, "phone strings": 0.0}
+    for samples in (320, SAMPLE_RATE, 3 * SAMPLE_RATE + 7):
         for level in (0.0, 1e-4, 0.1, 1.0):
-            for batch in (1, 3):
-                waveforms = np.clip(random.normal(0, 1, (batch, samples)) * level, -1, 1).astype(np.float32)
-                difference = float(np.abs(embedder.embed(waveforms) - model.embed(waveforms)).max())
-                if not difference <= limit:  # also when it is NaN
-                    where = f"{batch} × {samples} samples at level {level:g}"
-                    raise ParityError(
-                        f"the {model.metadata['precision']} model differs from the network by {difference:.2g} on {where}",
-                        expected=f"at most {limit:g}",
-                        remedy="check that the front end and the encoder use operations that export exactly",
-                    )
-                worst = max(worst, difference)
-    return worst
+            heard = np.clip(random.normal(0, 1, samples) * level, -1, 1).astype(np.float32)
+            expected, made = embedder.frames(heard), model.frames(heard)
+            scale = max(1.0, float(np.abs(expected).max()))
+            spans = np.sort(random.uniform(-0.2, samples / SAMPLE_RATE + 0.2, (20, 2)), axis=1)
+            worst["frames"] = _larger(worst["frames"], (expected - made) / np.float32(scale))
+            worst["spans"] = _larger(worst["spans"], embedder.pool(expected, spans) - model.pool(expected, spans))
+    if model.phones:
+        codes = random.integers(1, len(model.phones) + 1, (20, 12)) * (np.arange(12) <= np.arange(20)[:, None] % 12)
+        with torch.inference_mode():
+            expected = embedder.network.spell(torch.from_numpy(codes)).numpy()
+        made = model.spell([[model.phones[code - 1] for code in row if code] for row in codes])
+        worst["phone strings"] = _larger(0.0, expected - made)
+    name = max(worst, key=lambda key: worst[key] if worst[key] == worst[key] else np.inf)
+    if not worst[name] <= limit:
+        raise ParityError(
+            f"the model differs from the network by {worst[name]:.2g} in {name}",
+            expected=f"at most {limit:g}",
+            remedy="check that the front end and the encoder use operations that export exactly",
+        )
+    return worst[name]
 
 
-def check_int8(
-    embedder: CheckpointEmbedder, model: Model, batches: list[NDArray[np.float32]], limit: float
-) -> dict[str, float | int]:
-    """Cosine between the embeddings of network and int8 model; raises ParityError when its mean is below `limit`."""
-    cosines = np.concatenate([(embedder.embed(batch) * model.embed(batch)).sum(axis=1) for batch in batches])
+def _larger(before: float, difference: NDArray[np.float32]) -> float:
+    """NaN where a difference is."""
+    return float(np.maximum(before, np.abs(difference).max(initial=0.0)))
+
+
+def check_int8(model: Model, small: Model, recordings: list[NDArray[np.float32]], limit: float) -> dict[str, float | int]:
+    """Cosine between what the float and the int8 model make of recordings; raises ParityError when its mean is below `limit`."""
+    cosines = np.array([(model.embed(one[None]) * small.embed(one[None])).sum() for one in recordings])
     figures = {
         "mean": round(float(cosines.mean()), 5),
         "percentile_5": round(float(np.percentile(cosines, 5)), 5),
         "min": round(float(cosines.min()), 5),
         "words": len(cosines),
     }
-    if not figures["mean"] >= limit:
+    if not cosines.mean() >= limit:
         raise ParityError(
-            f"the int8 model has a mean cosine of {figures['mean']} with the network on {len(cosines)} real words",
+            f"the int8 model has a mean cosine of {figures['mean']} with the float model on {len(cosines)} real words",
             expected=f"at least {limit:g}",
             remedy="train longer, or lower --min-int8-cosine",
         )
     return figures
 
 
-def _threshold(embedder: CheckpointEmbedder, dataset: WordDataset | None, config: ExportConfig) -> dict[str, Any]:
+def _threshold(model: Model, dataset: WordDataset | None, config: ExportConfig) -> dict[str, Any]:
     if dataset is None:
         return fallback("no word dataset was given")
-    return calibrate(embedder.embed, dataset, embedder.window_samples, config.false_alarms_per_hour, config.calibration_minutes)
+    return calibrate(model, dataset, config.false_alarms_per_hour, config.calibration_minutes)
+
+
+def _feeds(model: Model, recordings: list[NDArray[np.float32]]) -> Iterator[dict[str, NDArray[np.float32]]]:
+    """Blocks of the recordings with the states before them, as the encoder gets them."""
+    for heard in recordings:
+        state = model.silent_state
+        for block in heard[: len(heard) // model.block_samples * model.block_samples].reshape(-1, 1, model.block_samples):
+            yield {"samples": block, "state": state}
+            _, state = model.step(block, state)
 
 
 def _segments(dataset: WordDataset, *splits: str) -> NDArray[np.int64]:
@@ -185,9 +211,7 @@ def _segments(dataset: WordDataset, *splits: str) -> NDArray[np.int64]:
     return chosen if len(chosen) else np.arange(len(dataset))
 
 
-def _batches(dataset: WordDataset, indices: NDArray[Any], window_samples: int, count: int) -> list[NDArray[np.float32]]:
-    """Up to `count` of the segments, evenly spaced and centred, in batches (BATCH, N)."""
+def _waveforms(dataset: WordDataset, indices: NDArray[Any], count: int) -> list[NDArray[np.float32]]:
+    """Up to `count` of the segments, evenly spaced."""
     chosen = indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)]
-    starts = dataset.centred_starts(chosen, window_samples)
-    waveforms = to_float32(dataset.crops(chosen, starts, window_samples))
-    return [waveforms[start : start + BATCH] for start in range(0, len(waveforms), BATCH)]
+    return [to_float32(dataset.segment_audio(int(index))) for index in chosen]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wordprint.errors import EnrollmentError
-from wordprint.spot.enrollment import Enrollment
+from wordprint.spot.enrollment import Enrollment, plain_name
 
 
 def choose(enrollment: Enrollment, names: Sequence[str] = ()) -> Enrollment:
@@ -17,8 +17,8 @@ def choose(enrollment: Enrollment, names: Sequence[str] = ()) -> Enrollment:
     """
     if not enrollment.keywords:
         raise EnrollmentError("no keyword is enrolled", remedy="enroll one first: 'wordprint enroll'")
-    wanted = {_plain(name): name for name in names}
-    known = {_plain(keyword.keyword): keyword for keyword in enrollment.keywords}
+    wanted = {plain_name(name): name for name in names}
+    known = {plain_name(keyword.keyword): keyword for keyword in enrollment.keywords}
     if unknown := [name for plain, name in wanted.items() if plain not in known]:
         raise EnrollmentError(
             f"no keyword is called {_listed(unknown)}",
@@ -27,10 +27,6 @@ def choose(enrollment: Enrollment, names: Sequence[str] = ()) -> Enrollment:
             reason="unknown_keyword",
         )
     return replace(enrollment, keywords=tuple(keyword for plain, keyword in known.items() if not wanted or plain in wanted))
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -17,13 +17,15 @@ from wordprint.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The best look of one detection: keyword index, where its window ended in the stream, and its similarity."""
+    """The best look of one detection: keyword index, how much of the stream had been heard, and its similarity."""
 
     keyword: int
     end_sample: int
     similarity: float
     margin: float
     """Similarity minus the keyword's threshold; keywords compete by it."""
+    span: tuple[int, int] = (0, 0)
+    """Where the keyword begins and ends in the stream, in samples."""
 
 
 class Decider:
@@ -38,10 +40,14 @@ class Decider:
     def __init__(self, thresholds: Sequence[float], *, refractory_samples: int, hold_samples: int) -> None:
         if refractory_samples < 0 or hold_samples < 0:
             raise ConfigError(f"refractory period {refractory_samples}, hold {hold_samples} samples", expected="0 or more")
-        self._thresholds: NDArray[np.float64] = np.asarray(thresholds, dtype=np.float64)
+        self.set_thresholds(thresholds)
         self._refractory_samples = refractory_samples
         self._hold_samples = hold_samples
         self.reset()
+
+    def set_thresholds(self, thresholds: Sequence[float]) -> None:
+        """From the next look on; a candidate that there is stays one, with the margin that it had."""
+        self._thresholds: NDArray[np.float64] = np.asarray(thresholds, dtype=np.float64)
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -49,8 +55,9 @@ class Decider:
         self._deaf_until = -1
         self._spent = np.zeros(len(self._thresholds), dtype=bool)
 
-    def step(self, end_sample: int, similarities: ArrayLike) -> Peak | None:
-        """One look: `similarities` (W,) of the windows that end at `end_sample`; returns a peak when one is decided."""
+    def step(self, end_sample: int, similarities: ArrayLike, spans: ArrayLike | None = None) -> Peak | None:
+        """One look, when `end_sample` samples were heard: `similarities` (W,) and the spans (W, 2) that have them; returns a peak
+        when one is decided."""
         margins = np.asarray(similarities, dtype=np.float64) - self._thresholds
         hits = margins >= 0
         self._spent &= hits
@@ -59,10 +66,16 @@ class Decider:
             best = int(np.argmax(np.where(eligible, margins, -np.inf)))
             if self._candidate is None or margins[best] > self._candidate.margin:
                 similarity = float(margins[best] + self._thresholds[best])
-                self._candidate = Peak(best, end_sample, similarity, float(margins[best]))
+                span = (0, 0) if spans is None else tuple(np.asarray(spans)[best].tolist())
+                self._candidate = Peak(best, end_sample, similarity, float(margins[best]), span)
         if self._candidate is None or end_sample - self._candidate.end_sample < self._hold_samples:
             return None
         return self._decide(hits)
+
+    @property
+    def candidate(self) -> Peak | None:
+        """The best hit so far, not decided yet."""
+        return self._candidate
 
     def finish(self) -> Peak | None:
         """The stream has ended: the candidate, if there is one, is decided."""

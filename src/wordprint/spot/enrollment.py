@@ -13,7 +13,7 @@ from wordprint.errors import EnrollmentError, InputError, kind_of
 from wordprint.model import Model
 from wordprint.stages.manifest import to_line, write_text
 
-SCHEMA = "wordprint.enrollment/1"
+SCHEMA = "wordprint.enrollment/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +24,60 @@ class Shot:
     start_s: float
     end_s: float
     level_db: float
+    """Of its loudest 50 ms, dB of full scale."""
+    snr_db: float | None
+    """How far that stands above the recording's background; None where there is too little of it."""
     embedding: tuple[float, ...] = field(repr=False)
     agreement: float | None = None
     warnings: tuple[str, ...] = ()
+    take: str = ""
+    """Which time the keyword is said in the recording (`2 of 3`), where it is said more than once."""
+
+    @property
+    def name(self) -> str:
+        """The recording, and which time in it."""
+        return f"{self.recording} ({self.take})" if self.take else self.recording
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A false alarm that was corrected: a span that is nearer to it than to the keyword is none."""
+
+    recording: str
+    similarity: float
+    """To the keyword, when it was corrected."""
+    embedding: tuple[float, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """An enrolled keyword. `similarity ≥ threshold` to its `prototype` in a window of `window_samples` is a hit."""
+    """An enrolled keyword. A span with `similarity ≥ threshold` to one of its `prototypes` is a hit."""
 
     keyword: str
     threshold: float
-    window_samples: int
     duration_s: float
-    prototype: tuple[float, ...] = field(repr=False)
+    """Median of its shots, or what its spelling makes likely."""
+    prototypes: tuple[tuple[float, ...], ...] = field(repr=False)
+    """Unit vectors: one of its shots, or one of each pronunciation."""
     shots: tuple[Shot, ...]
+    phones: tuple[str, ...] = ()
+    """Pronunciations, where it was typed."""
+    guessed: tuple[str, ...] = ()
+    """Its words whose pronunciation no lexicon held."""
     rejected: tuple[str, ...] = ()
     """Recordings that were not used, each with the reason."""
+    mistakes: tuple[Mistake, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
         """What is worth telling the person who enrolled it, one line each."""
-        lines = [*self.rejected, *(f"{shot.recording}: {warning}" for shot in self.shots for warning in shot.warnings)]
+        lines = [*self.rejected, *(f"{shot.name}: {warning}" for shot in self.shots for warning in shot.warnings)]
         if len(self.shots) == 1:
             lines.append("one recording: three or more are better")
+        if self.guessed:
+            lines.append(
+                f"the pronunciation of {', '.join(self.guessed)} is a guess: {' or '.join(self.phones)} (say it with --phones)"
+            )
         agreements = [shot.agreement for shot in self.shots if shot.agreement is not None]
         if agreements and median(agreements) < self.threshold:
             typical = f"{median(agreements):.2f} alike, the threshold is {self.threshold:.2f}"
@@ -69,9 +99,33 @@ class Enrollment:
 
     def add(self, keyword: Keyword) -> Enrollment:
         """With `keyword` added, or replacing the one of the same name."""
-        if any(old.keyword == keyword.keyword for old in self.keywords):
-            return replace(self, keywords=tuple(keyword if old.keyword == keyword.keyword else old for old in self.keywords))
+        if (old := self.find(keyword.keyword)) is not None:
+            return replace(self, keywords=tuple(keyword if word is old else word for word in self.keywords))
         return replace(self, keywords=(*self.keywords, keyword))
+
+    def find(self, name: str) -> Keyword | None:
+        """The keyword of this name, or None. Case doesn't count, nor whether words are joined by a space, `_` or `-`."""
+        return next((word for word in self.keywords if plain_name(word.keyword) == plain_name(name)), None)
+
+    def named(self, name: str) -> Keyword:
+        """The keyword of this name; raises EnrollmentError where there is none."""
+        if (found := self.find(name)) is None:
+            known = ", ".join(f"'{word.keyword}'" for word in self.keywords) or "none is enrolled"
+            raise EnrollmentError(
+                f"no keyword is called '{name}'", known, remedy="enroll it with 'wordprint enroll'", reason="unknown_keyword"
+            )
+        return found
+
+    def with_threshold(self, name: str, threshold: float) -> Enrollment:
+        """With another threshold of that keyword; raises EnrollmentError where it isn't enrolled, InputError beyond ±1."""
+        if not -1 <= threshold <= 1:
+            raise InputError(f"threshold {threshold}", expected="a cosine similarity from -1 to 1")
+        return self.add(replace(self.named(name), threshold=float(threshold)))
+
+    def without(self, name: str) -> Enrollment:
+        """Without that keyword; raises EnrollmentError where it isn't enrolled."""
+        gone = self.named(name)
+        return replace(self, keywords=tuple(word for word in self.keywords if word is not gone))
 
     def check(
         self,
@@ -87,9 +141,10 @@ class Enrollment:
                 remedy=remedy,
             )
         for word in self.keywords:
-            if len(word.prototype) != model.embedding_size:
+            vectors = [*word.prototypes, *(one.embedding for one in word.mistakes)]
+            if wrong := [len(vector) for vector in vectors if len(vector) != model.embedding_size]:
                 raise EnrollmentError(
-                    f"{where} is damaged: the prototype of '{word.keyword}' has {len(word.prototype)} numbers",
+                    f"{where} is damaged: a prototype of '{word.keyword}' has {wrong[0]} numbers",
                     expected=f"{model.embedding_size}",
                     remedy="enroll the keywords again with 'wordprint enroll'",
                 )
@@ -116,13 +171,20 @@ class Enrollment:
             raise EnrollmentError(f"{path} is damaged ({error})", expected=f"JSON of {SCHEMA}", remedy=remedy) from error
 
 
+def plain_name(name: str) -> str:
+    """What two names of one keyword have in common."""
+    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+
+
 def _keyword_from_json(record: dict[str, Any]) -> Keyword:
     shots = tuple(
         Shot(**{**shot, "embedding": tuple(shot["embedding"]), "warnings": tuple(shot["warnings"])}) for shot in record["shots"]
     )
-    keyword = Keyword(**{**record, "prototype": tuple(record["prototype"]), "shots": shots, "rejected": tuple(record["rejected"])})
-    if not all(map(math.isfinite, (*keyword.prototype, keyword.threshold, keyword.duration_s))):
+    texts = {name: tuple(record[name]) for name in ("phones", "guessed", "rejected")}
+    mistakes = tuple(Mistake(**{**one, "embedding": tuple(one["embedding"])}) for one in record["mistakes"])
+    vectors = {"prototypes": tuple(map(tuple, record["prototypes"])), "shots": shots, "mistakes": mistakes}
+    keyword = Keyword(**{**record, **texts, **vectors})
+    numbers = [number for vector in (*keyword.prototypes, *(one.embedding for one in mistakes)) for number in vector]
+    if not keyword.prototypes or not all(map(math.isfinite, (*numbers, keyword.threshold, keyword.duration_s))):
         raise ValueError(f"the numbers of '{keyword.keyword}' are not finite")
-    if not isinstance(keyword.window_samples, int) or keyword.window_samples < 1:
-        raise ValueError(f"window_samples = {keyword.window_samples!r}")
     return keyword

@@ -4,38 +4,65 @@
     for detection in spotter.spot("meeting.flac"):
         print(detection.keyword, detection.time_s, detection.similarity)
 
-The stream is looked at every `hop_s`, at fixed multiples of it, one window at a time. Chunks are only ever collected
-into whole hops, so their size can't change a detection: not its time, and not one bit of its similarity.
+Every sample is encoded once, in blocks of 80 ms; after each block, spans that end in it are compared with the keywords, in a few
+lengths around those of their shots. Chunks are only ever collected into blocks, so their size can't change a detection: not its
+time, and not one bit of its similarity.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import AudioError, ConfigError, EnrollmentError
+from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.records import Detection
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.mix import as_samples
+from wordprint.spot.correct import add_mistake
 from wordprint.spot.decide import Decider, Peak
-from wordprint.spot.enroll import Recording, enroll
+from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment
+from wordprint.spot.match import Matcher
 from wordprint.spot.microphone import Microphone
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.shots import Recording
 from wordprint.spot.source import Blocks, blocks_of
 from wordprint.stages.options import check
+
+REMEMBERED = 50
+"""Detections that can still be corrected."""
+
+
+class Look(NamedTuple):
+    """What was found when `end_sample` samples of the stream had been heard: the best span of each keyword that ends just now."""
+
+    end_sample: int
+    similarities: NDArray[np.float32]
+    """(W,), -inf where there was nothing to look at."""
+    spans: NDArray[np.int64]
+    """(W, 2) where it begins and ends in the stream, in samples."""
+    vectors: NDArray[np.float32]
+    """(n, D) of all spans that were looked at."""
+    which: NDArray[np.int64]
+    """(W,) which of them is the best."""
+
+    def vector(self, keyword: int) -> NDArray[np.float32]:
+        """The unit vector (D,) of the best span of a keyword."""
+        return np.asarray(self.vectors[self.which[keyword]])
 
 
 class Spotter:
     """Finds enrolled keywords in a stream of 16 kHz mono audio.
 
     `model` is a Model, an ONNX file, or None for the one that ships with wordprint; `enrollment` an Enrollment or its
-    file. A keyword is reported `latency_s` after its middle: half a window, so that it is seen whole, and the hold.
+    file. A keyword is reported at most `latency_s` after its end: what the encoder looks ahead, a block, and the hold.
     """
 
     def __init__(
@@ -53,8 +80,12 @@ class Spotter:
         elif not isinstance(enrollment, Enrollment):
             enrollment = Enrollment.load(enrollment)
         enrollment.check(self.model, where)
+        self._enrollment: Enrollment = enrollment
         self._total: int | None = None  # length of the stream, once it has ended
-        self._hop_samples = round(config.hop_s * SAMPLE_RATE)
+        self._vectors: dict[Detection, NDArray[np.float32]] = {}
+        self._candidate_vector = np.zeros(0, np.float32)
+        self._hop_frames = max(1, round(config.hop_s * SAMPLE_RATE / self.model.frame_samples))
+        self._hold_samples = round(config.hold_s * SAMPLE_RATE)
         self._set_enrollment(enrollment)
 
     @property
@@ -64,18 +95,37 @@ class Spotter:
 
     @property
     def latency_s(self) -> float:
-        """Seconds from the middle of a keyword to its detection, for the longest window in use; up to one hop more."""
-        return self._history.size / 2 / SAMPLE_RATE + self.config.hold_s
+        """Most seconds from the end of a keyword to its detection, where nothing better follows."""
+        frame, block = self.model.frame_samples, self.model.block_samples
+        ahead, hop = self.model.delay_frames * frame + block, self._hop_frames * frame
+        hold = -(-self._hold_samples // block) * block + (max(0, -(-hop // block) - 1) * block if self._hold_samples else 0)
+        return (ahead + hop + hold) / SAMPLE_RATE
 
-    def enroll(self, keyword: str, recordings: Sequence[Recording], *, sample_rate: int = SAMPLE_RATE) -> list[str]:
-        """Add or replace a keyword and start the stream anew; returns what there is to say about the recordings.
+    def enroll(
+        self,
+        keyword: str,
+        recordings: Sequence[Recording] = (),
+        *,
+        sample_rate: int = SAMPLE_RATE,
+        phones: str | None = None,
+    ) -> list[str]:
+        """Add or replace a keyword, from recordings or else from its spelling, and start the stream anew; returns what there is to
+        say about it.
 
-        `sample_rate` (Hz) is that of recordings given as arrays.
+        `sample_rate` (Hz) is that of recordings given as arrays; `phones` ("L AY T") is how the keyword is pronounced.
         """
-        made = enroll(self.model, keyword, recordings, None, self.config, enrollment=self._enrollment, sample_rate=sample_rate)
+        made = enroll(
+            self.model,
+            keyword,
+            recordings,
+            config=self.config,
+            enrollment=self._enrollment,
+            sample_rate=sample_rate,
+            phones=phones,
+        )
         self._set_enrollment(made)
-        name = " ".join(keyword.split())
-        return next(found.warnings for found in self._enrollment.keywords if found.keyword == name)
+        found = self._enrollment.find(keyword)
+        return [] if found is None else found.warnings
 
     def process(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> list[Detection]:
         """Detections that the next samples of the stream bring, (N,) or (N, 1), N ≥ 0: float at full scale ±1, or int16.
@@ -83,31 +133,66 @@ class Spotter:
         Raises InputError for another shape or type and AudioError for samples that are not audio; the stream is then
         as it was before the call.
         """
-        peaks = (self._decider.step(end_sample, similarities) for end_sample, similarities in self.looks(chunk))
-        return [self._detection(peak) for peak in peaks if peak is not None]
+        return [detection for _, detection in self.steps(chunk) if detection is not None]
 
-    def looks(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """What `process` decides on: where each look ends in the stream, in samples, and the similarity of each keyword (W,) there.
+    def steps(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> Iterator[tuple[Look, Detection | None]]:
+        """What `process` does, look by look: what `looks` gives of each, and the detection that is decided there, if one is.
 
-        A similarity is -inf where there was nothing to look at. Decides nothing; a stream is given to one of the two.
+        For those who show both; goes on only while it is iterated.
+        """
+        for look in self.looks(chunk):
+            peak = self._decider.step(look.end_sample, look.similarities, look.spans)
+            best = peak or self._decider.candidate
+            if best is not None and best.end_sample == look.end_sample:
+                self._candidate_vector = look.vector(best.keyword)
+            yield look, None if peak is None else self._detection(peak)
+
+    def set_threshold(self, keyword: str, threshold: float) -> None:
+        """Change the similarity (-1 to 1) from which this keyword is a hit; the stream goes on.
+
+        Raises EnrollmentError for a keyword that isn't enrolled, InputError for another number, ConfigError where
+        `config.threshold` holds for all.
+        """
+        if self.config.threshold is not None:
+            seen = f"config.threshold {self.config.threshold:g} holds for all keywords"
+            raise ConfigError(seen, remedy="leave it out")
+        self._enrollment = self._enrollment.with_threshold(keyword, threshold)
+        self._decider.set_thresholds([word.threshold for word in self._enrollment.keywords])
+
+    def correct(self, detection: Detection) -> None:
+        """The detection was wrong: what sounds so is no longer taken for its keyword. The stream goes on.
+
+        Raises InputError for a detection that this spotter has not made, or made too long ago.
+        """
+        vector = self._vectors.get(detection)
+        if vector is None:
+            raise InputError(f"no such detection of '{detection.keyword}' is remembered", expected=f"one of the last {REMEMBERED}")
+        label = f"live at {detection.time_s:g} s"
+        self._enrollment = add_mistake(self._enrollment, detection.keyword, vector, label)
+        self._matcher = Matcher(self._enrollment.keywords)
+
+    def looks(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> Iterator[Look]:
+        """What `process` decides on: a look for each block that the next samples complete, and in which spans end.
+
+        Decides nothing; a stream is given to one of the two.
         """
         samples = as_samples(chunk, "the chunk")
         self._require_keywords()
-        used = 0
+        used, block = 0, len(self._pending)
         while used < len(samples):
-            piece = samples[used : used + self._hop_samples - self._filled]
+            piece = samples[used : used + block - self._filled]
             self._pending[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
             used += len(piece)
-            if self._filled == self._hop_samples:
-                yield self._look()
+            if self._filled == block and (look := self._look()) is not None:
+                yield look
 
     def flush(self) -> list[Detection]:
         """The stream has ended: the detections that its last moments bring, as if silence followed; then start anew."""
         self._require_keywords()
         self._total = self._looked + self._filled
-        silence = np.zeros(self._history.size // 2 + self._hop_samples, np.float32)
-        detections = self.process(silence)
+        after = self._longest_samples // 2 + (self.model.delay_frames + 1) * self.model.frame_samples + len(self._pending)
+        detections = self.process(np.zeros(after, np.float32))
         peak = self._decider.finish()
         detections += [] if peak is None else [self._detection(peak)]
         self.reset()
@@ -115,8 +200,10 @@ class Spotter:
 
     def reset(self) -> None:
         """Forget the audio heard so far; time starts again at 0."""
-        self._history[:] = 0.0
-        self._pending = np.zeros(self._hop_samples, np.float32)
+        self._frames = np.tile(self.model.silence, (self._kept_frames, 1))
+        self._powers = np.zeros(self._kept_frames + self.model.delay_frames)
+        self._stream = self.model.stream()
+        self._pending = np.zeros(self.model.block_samples, np.float32)
         self._filled = 0
         self._looked = 0
         self._total = None
@@ -161,58 +248,69 @@ class Spotter:
         self._decider = Decider(
             [keyword.threshold if override is None else override for keyword in keywords],
             refractory_samples=round(self.config.refractory_s * SAMPLE_RATE),
-            hold_samples=round(self.config.hold_s * SAMPLE_RATE),
+            hold_samples=self._hold_samples,
         )
-        windows = sorted({keyword.window_samples for keyword in keywords}) or [self.model.window_samples]
-        self._groups = []
-        for window in windows:
-            members = [index for index, keyword in enumerate(keywords) if keyword.window_samples == window]
-            prototypes = np.array([keywords[index].prototype for index in members], np.float32)
-            self._groups.append((window, members, prototypes))
-        if self._hop_samples > windows[0]:
-            raise ConfigError(f"hop_s = {self.config.hop_s:g}", expected=f"at most the window ({windows[0] / SAMPLE_RATE:g} s)")
-        self._history = np.zeros(windows[-1], np.float32)
+        self._matcher = Matcher(keywords)
+        lengths = self._matcher.lengths_s * SAMPLE_RATE
+        self._longest_samples = math.ceil(lengths.max(initial=0.0))
+        self._kept_frames = (
+            self._longest_samples // self.model.frame_samples + self.model.block_samples // self.model.frame_samples + 4
+        )
         self.reset()
 
-    def _look(self) -> tuple[int, NDArray[np.float32]]:
-        """One look, at the end of a whole hop."""
-        hop = self._hop_samples
-        self._history[:-hop] = self._history[hop:]
-        self._history[-hop:] = self._pending
-        self._looked += hop
+    def _look(self) -> Look | None:
+        """One look, at the end of a whole block; None where no span ends in it."""
+        frame = self.model.frame_samples
+        frames = self._stream.push(self._pending)
+        fresh = len(frames)
+        powers = self._pending.reshape(fresh, frame).var(axis=1, dtype=np.float64)  # about their mean: an offset is no sound
+        for kept, new in ((self._frames, frames), (self._powers, powers)):
+            kept[:-fresh] = kept[fresh:]
+            kept[-fresh:] = new
+        self._looked += len(self._pending)
         self._filled = 0
-        return self._looked, self._similarities()
+        newest = self._looked // frame - 1 - self.model.delay_frames  # number of the newest frame in the stream
+        ends = np.array([number for number in range(newest - fresh + 1, newest + 1) if (number + 1) % self._hop_frames == 0])
+        if not len(ends):
+            return None
+        lengths = self._matcher.lengths_s * SAMPLE_RATE / frame
+        stop = np.repeat(ends + 0.5, len(lengths))
+        spans = np.stack([stop - np.tile(lengths, len(ends)), stop], axis=1)  # (E·G, 2), in frames of the stream
+        first = newest - len(self._frames) + 1
+        heard = self._heard(spans, spans - first)
+        if not heard.any():
+            none = np.zeros((len(self._enrollment.keywords), 2), np.int64)
+            return Look(
+                self._looked, np.full(len(none), -np.inf, np.float32), none, vectors=np.zeros((0, 0), np.float32), which=none[:, 0]
+            )
+        vectors = self.model.pool(self._frames, (spans - first) * frame / SAMPLE_RATE)
+        similarities, which = self._matcher.best(vectors, heard)
+        return Look(self._looked, similarities, np.rint(spans[which] * frame).astype(np.int64), vectors, which)
 
-    def _similarities(self) -> NDArray[np.float32]:
-        """(W,) similarity of each keyword to its window that ends now; -inf where there is nothing to look at."""
-        similarities = np.full(len(self._enrollment.keywords), -np.inf, np.float32)
-        for window_samples, members, prototypes in self._groups:
-            middle = self._looked - window_samples // 2
-            if middle < 0 or (self._total is not None and middle > self._total):
-                continue  # the middle of a keyword lies inside the stream
-            window = self._history[-window_samples:]
-            if self._power(window) >= 10 ** (self.config.min_level_db / 10):
-                similarities[members] = prototypes @ self.model.embed(window[None])[0]
-        return similarities
-
-    def _power(self, window: NDArray[np.float32]) -> float:
-        """Mean square of a window that ends now, about the mean of what was heard of it: an offset is no sound."""
-        after = 0 if self._total is None else max(0, self._looked - self._total)
-        heard = window[max(0, len(window) - self._looked) : len(window) - after]
-        return float(heard.var(dtype=np.float64)) * len(heard) / len(window)
+    def _heard(self, spans: NDArray[np.float64], kept: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which spans (n, 2), in frames of the stream and of what is kept of it, have their middle inside the stream and are loud
+        enough."""
+        middles = spans.mean(axis=1) * self.model.frame_samples
+        inside = (middles >= 0) & (middles <= (math.inf if self._total is None else self._total))
+        sums = np.concatenate([[0.0], np.cumsum(self._powers)])
+        start, stop = np.clip(np.floor(kept + 0.5).astype(np.int64), 0, len(self._frames)).T
+        loud = sums[stop] - sums[start] >= 10 ** (self.config.min_level_db / 10) * np.maximum(stop - start, 1)
+        return np.asarray(inside & loud)
 
     def _detection(self, peak: Peak) -> Detection:
-        """Onset and offset: the enrolled recordings' median duration around the middle of the best window."""
-        keyword = self._enrollment.keywords[peak.keyword]
-        middle_s = (peak.end_sample - keyword.window_samples / 2) / SAMPLE_RATE
         now = self._looked if self._total is None else min(self._looked, self._total)
-        return Detection(
-            keyword=keyword.keyword,
-            onset_s=round(max(0.0, middle_s - keyword.duration_s / 2), 3),
-            offset_s=round(middle_s + keyword.duration_s / 2, 3),
+        onset_s, offset_s = (place / SAMPLE_RATE for place in peak.span)
+        made = Detection(
+            keyword=self._enrollment.keywords[peak.keyword].keyword,
+            onset_s=round(max(0.0, onset_s), 3),
+            offset_s=round(offset_s, 3),
             time_s=round(now / SAMPLE_RATE, 3),
             similarity=round(peak.similarity, 4),
         )
+        self._vectors[made] = self._candidate_vector
+        while len(self._vectors) > REMEMBERED:
+            del self._vectors[next(iter(self._vectors))]
+        return made
 
     def _require_keywords(self) -> None:
         if not self._enrollment.keywords:

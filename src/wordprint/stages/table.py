@@ -145,7 +145,7 @@ TABLE = (
             Argument("model", MODEL, str),
             Argument(
                 "data",
-                "Word folders (word/speaker_….flac) or word datasets; none, where a --stream has keywords of its own.",
+                "Word folders (word/speaker_….flac) or word datasets; none with --phrases, or where a --stream has keywords.",
                 Path,
                 many=True,
                 default=(),
@@ -167,16 +167,16 @@ TABLE = (
     ),
     Command(
         name="enroll",
-        summary="learn a keyword from a few recordings",
-        help="Learn a keyword from a few recordings of it (three or more are best).",
+        summary="learn a keyword from a few recordings, or from its spelling",
+        help="Learn a keyword from a few recordings of it (three or more are best), or without any from its spelling.",
         functions=("wordprint.spot.enroll:enroll",),
-        command="wordprint.commands.keywords:enroll",
+        command="wordprint.commands.enrollment:enroll",
         arguments=(
             Argument(
                 "arguments",
-                "The model (left out: the one that comes with wordprint), the keyword, and its recordings.",
+                "The model (left out: the one that comes with wordprint), the keyword, and its recordings (none: it is typed).",
                 str,
-                "[MODEL.onnx] KEYWORD RECORDING",
+                "[MODEL.onnx] KEYWORD [RECORDING]",
                 many=True,
             ),
             Argument(
@@ -188,6 +188,92 @@ TABLE = (
                 float,
                 default=None,
                 flag=True,
+            ),
+            Argument(
+                "phones",
+                "How it is said, such as 'L AY T S AA N', several ways with commas between; counts as one recording more.",
+                str,
+                default=None,
+                flag=True,
+            ),
+            Argument(
+                "false_alarms_per_hour",
+                "Set the keyword's own threshold so that it fires so often for nothing, per hour of --background.",
+                float,
+                default=None,
+                flag=True,
+            ),
+            Argument(
+                "background",
+                "A recording of your surroundings, a minute or better an hour, in which the keyword isn't said.",
+                default=None,
+                flag=True,
+            ),
+            Argument("json", "Print the verdict as one JSON object.", bool, default=False, flag=True),
+        ),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="web",
+        summary="write a page that spots enrolled keywords in the browser alone",
+        help="Write a static page that spots enrolled keywords from the microphone in the browser, with no server behind it.",
+        command="wordprint.commands.enrollment:web",
+        arguments=(
+            Argument(
+                "arguments",
+                "The model (left out: the one that comes with wordprint) and the enrollment (left out: keywords.json).",
+                str,
+                "[MODEL.onnx] [KEYWORDS.json]",
+                many=True,
+                default=(),
+            ),
+            Argument("output", "Folder to write the page into.", metavar="FOLDER", default=Path("page"), flag=True, short="o"),
+            Argument(
+                "onnxruntime_web",
+                "Folder of the npm package onnxruntime-web; without it, npm brings it.",
+                default=None,
+                flag=True,
+            ),
+        ),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="correct",
+        summary="remember a false alarm of a keyword, or a recording in which it was missed",
+        help="Remember false alarms of a keyword, so that what sounds like them is no longer taken for it, or with --missed add"
+        " recordings in which it was missed to its shots.",
+        command="wordprint.commands.enrollment:correct",
+        arguments=(
+            Argument(
+                "arguments",
+                "The model (left out: the one that comes with wordprint), the enrollment (left out: keywords.json), the"
+                " keyword, and recordings of its mistakes.",
+                str,
+                "[MODEL.onnx] [KEYWORDS.json] KEYWORD [RECORDING]",
+                many=True,
+            ),
+            Argument("missed", "The keyword is said in the recordings, and was missed.", bool, default=False, flag=True),
+            Argument("threshold", "Also set the keyword's threshold.", float, default=None, flag=True),
+        ),
+        output=False,
+        overwrite=False,
+    ),
+    Command(
+        name="keywords",
+        summary="list, remove, rename and test enrolled keywords",
+        help="List the keywords of an enrollment, remove or rename one, or test how alike recordings are to each.",
+        command="wordprint.commands.enrollment:keywords",
+        arguments=(
+            Argument(
+                "arguments",
+                "The enrollment (left out: keywords.json), and what to do: list, remove KEYWORD, rename KEYWORD NEW, test"
+                " RECORDING….",
+                str,
+                "[KEYWORDS.json] [list|remove|rename|test] [NAME]",
+                many=True,
+                default=(),
             ),
         ),
         output=False,
@@ -269,6 +355,27 @@ TABLE = (
         output=False,
         overwrite=False,
         extras=("serve",),
+    ),
+    Command(
+        name="studio",
+        summary="a page on this machine to record keywords, hear them and set their thresholds",
+        help="Open a page on this machine to record keywords, hear them live and set their thresholds, until Ctrl-C or SIGTERM.",
+        command="wordprint.commands.studio:studio",
+        arguments=(
+            Argument(
+                "arguments",
+                "The model (left out: the one that comes with wordprint) and the enrollment to make or change (left out:"
+                " keywords.json).",
+                str,
+                "[MODEL.onnx] [KEYWORDS.json]",
+                many=True,
+                default=(),
+            ),
+        ),
+        options=(("options", "wordprint.studio.options:StudioConfig"),),
+        output=False,
+        overwrite=False,
+        extras=("studio",),
     ),
     Command(
         name="convert",

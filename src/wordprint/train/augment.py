@@ -6,6 +6,7 @@ Gains are in dB, frequencies in Hz, positions in samples at 16 kHz.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,11 @@ EQUALISER_HZ = np.array([50, 200, 500, 1000, 2000, 4000, 8000], np.float64)
 EQUALISER_DB = 4.0
 """Standard deviation of the curve: what separates cheap microphones."""
 
-TELEPHONE_SHARE = 0.25
-"""Share of filtered recordings that lose what a telephone line loses."""
+ROOMS = 200
+"""Simulated rooms: exponentially decaying noise after the direct sound."""
 
-ECHO_SHARE = 0.5
-"""Share of filtered recordings that are played in a room, where impulse responses are given."""
+RT60_S, DIRECT_DB = (0.05, 0.5), (-2.0, 12.0)
+"""Their reverberation times, and their direct-to-reverberant ratios."""
 
 IMPULSE_SAMPLES = SAMPLE_RATE // 2
 """Reverberation kept: half a second from the direct sound on."""
@@ -64,7 +65,9 @@ class Noises:
 
     rows: NDArray[np.int64]
     recording: NDArray[np.int64]
-    """(rows,) which noise recording, −1 for white noise."""
+    """(rows,) which noise recording, −1 for white noise, −2 for two other rows, `babble`."""
+    babble: NDArray[np.int64]
+    """(rows, 2)."""
     position: Floats
     """(rows,) where in it, 0–1."""
     snr_db: Floats
@@ -103,7 +106,20 @@ class Sounds:
     def read(cls, noise: Path | None, rir: Path | None, window_samples: int) -> Sounds:
         """Read both folders; noise shorter than the window is repeated. Raises InputError for a folder without audio."""
         noises = tuple(np.resize(sound, max(len(sound), window_samples)) for sound in _read_folder(noise, "noise"))
-        return cls(noises, tuple(_impulse(sound) for sound in _read_folder(rir, "room impulse responses")))
+        return cls(noises, (*(_impulse(sound) for sound in _read_folder(rir, "room impulse responses")), *simulated_rooms(ROOMS)))
+
+
+def simulated_rooms(count: int, seed: int = 0) -> list[Floats]:
+    """Impulse responses of `count` rooms: a direct sound, then noise that decays by 60 dB in RT60_S, with energy 1."""
+    rng, time = np.random.default_rng(seed), np.arange(IMPULSE_SAMPLES) / SAMPLE_RATE
+    rooms = []
+    for _ in range(count):
+        tail = rng.standard_normal(IMPULSE_SAMPLES) * np.exp(-math.log(1000) * time / rng.uniform(*RT60_S))
+        tail[0] = 0
+        tail *= 10 ** (-rng.uniform(*DIRECT_DB) / 20) / np.linalg.norm(tail)
+        tail[0] = 1
+        rooms.append((tail / np.linalg.norm(tail)).astype(np.float32))
+    return rooms
 
 
 def draw(rng: np.random.Generator, count: int, sounds: Sounds, config: TrainConfig) -> Draw:
@@ -116,8 +132,8 @@ def draw(rng: np.random.Generator, count: int, sounds: Sounds, config: TrainConf
         position=np.clip(rng.normal(0.5, config.shift_share, count), 0, 1).astype(np.float32),
         context_samples=np.where(silent, margins, 2**30).astype(np.int64),
         level_db=rng.uniform(config.min_level_db, config.max_level_db, count).astype(np.float32),
-        filters=_draw_filters(rng, np.flatnonzero(rng.random(count) < config.filter_share), len(sounds.impulses)),
-        noises=_draw_noises(rng, np.flatnonzero(rng.random(count) < config.noise_share), len(sounds.noises), config),
+        filters=_draw_filters(rng, count, len(sounds.impulses), config),
+        noises=_draw_noises(rng, count, len(sounds.noises), config),
         time_masks=_draw_masks(rng, count, config.masks, config.max_time_mask),
         band_masks=_draw_masks(rng, count, config.masks, config.max_band_mask),
     )
@@ -153,18 +169,29 @@ def filter_waveforms(waveforms: Tensor, filters: Filters, impulses: Sequence[Flo
     length = waveforms.shape[1]
     n_fft = _fast_length(length + (IMPULSE_SAMPLES if impulses else 0))
     hertz = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE)
-    curves = np.stack([np.interp(np.log(hertz + 1), np.log(EQUALISER_HZ), gains) for gains in filters.equaliser_db])
-    response = 10 ** (curves / 20)
+    response = torch.from_numpy(equaliser(hertz, filters.equaliser_db))
     for row, (low_hz, high_hz) in enumerate(zip(filters.low_hz, filters.high_hz, strict=True)):
         if low_hz > 0:
-            response[row] *= band_pass(hertz, float(low_hz), float(high_hz))
-    spectra = torch.fft.rfft(waveforms[filters.rows], n_fft) * torch.from_numpy(response.astype(np.float32))
-    for row, impulse in enumerate(filters.impulse.tolist()):
-        if impulse >= 0:
-            spectra[row] *= torch.fft.rfft(torch.from_numpy(impulses[impulse]), n_fft)
+            response[row] *= torch.from_numpy(band_pass(hertz, float(low_hz), float(high_hz)).astype(np.float32))
+    spectra = torch.fft.rfft(waveforms[filters.rows], n_fft) * response
+    rooms = np.flatnonzero(filters.impulse >= 0)
+    if len(rooms):
+        played = np.zeros((len(rooms), IMPULSE_SAMPLES), np.float32)
+        for row, impulse in enumerate(filters.impulse[rooms].tolist()):
+            played[row, : len(impulses[impulse])] = impulses[impulse]
+        spectra[rooms] *= torch.fft.rfft(torch.from_numpy(played), n_fft)
     filtered = waveforms.clone()
     filtered[filters.rows] = torch.fft.irfft(spectra, n_fft)[:, :length]
     return filtered
+
+
+def equaliser(hertz: NDArray[Any], gains_db: Floats) -> Floats:
+    """Magnitudes (rows, bins) of curves that have gains (rows, 7) at EQUALISER_HZ, linear in log frequency between."""
+    at, places = np.log(hertz + 1), np.log(EQUALISER_HZ)
+    upper = np.clip(np.searchsorted(places, at), 1, len(places) - 1)
+    share = np.clip((at - places[upper - 1]) / (places[upper] - places[upper - 1]), 0, 1).astype(np.float32)
+    curves = gains_db[:, upper - 1] * (1 - share) + gains_db[:, upper] * share
+    return np.asarray(np.exp(curves * np.float32(math.log(10) / 20)), np.float32)
 
 
 def band_pass(hertz: NDArray[Any], low_hz: float, high_hz: float) -> NDArray[Any]:
@@ -183,6 +210,8 @@ def add_noise(waveforms: Tensor, noises: Noises, recordings: Sequence[Floats]) -
         if index >= 0:
             start = int(position * (len(recordings[index]) - length))
             noise[row] = recordings[index][start : start + length]
+    talking = np.flatnonzero(noises.recording == -2)
+    noise[talking] = (waveforms[noises.babble[talking, 0]] + waveforms[noises.babble[talking, 1]]).numpy()
     speech = waveforms[noises.rows]
     heard = (speech != 0).sum(dim=1).clamp(min=1)
     level_db = 10 * torch.log10((speech.square().sum(dim=1) / heard).clamp(min=1e-10))
@@ -205,27 +234,33 @@ def _covered(masks: Tensor, size: int) -> Tensor:
     return ((places >= start) & (places < start + length)).any(dim=1)
 
 
-def _draw_filters(rng: np.random.Generator, rows: NDArray[np.int64], impulses: int) -> Filters:
-    count = len(rows)
-    telephone = rng.random(count) < TELEPHONE_SHARE
-    echo = rng.random(count) < (ECHO_SHARE if impulses else 0)
+def _draw_filters(rng: np.random.Generator, count: int, impulses: int, config: TrainConfig) -> Filters:
+    shares = (config.filter_share, config.telephone_share, config.room_share if impulses else 0)
+    coloured, telephone, room = (rng.random(count) < share for share in shares)
+    rows = np.flatnonzero(coloured | telephone | room)
+    curves = rng.normal(0, EQUALISER_DB, (count, len(EQUALISER_HZ))) * coloured[:, None]
+    low, high, impulse = rng.uniform(80, 300, count), rng.uniform(3000, 4000, count), rng.integers(max(impulses, 1), size=count)
     return Filters(
         rows=rows,
-        equaliser_db=rng.normal(0, EQUALISER_DB, (count, len(EQUALISER_HZ))).astype(np.float32),
-        low_hz=np.where(telephone, rng.uniform(80, 300, count), 0).astype(np.float32),
-        high_hz=np.where(telephone, rng.uniform(3000, 4000, count), np.inf).astype(np.float32),
-        impulse=np.where(echo, rng.integers(max(impulses, 1), size=count), -1),
+        equaliser_db=curves.astype(np.float32)[rows],
+        low_hz=np.where(telephone, low, 0).astype(np.float32)[rows],
+        high_hz=np.where(telephone, high, np.inf).astype(np.float32)[rows],
+        impulse=np.where(room, impulse, -1)[rows],
     )
 
 
-def _draw_noises(rng: np.random.Generator, rows: NDArray[np.int64], recordings: int, config: TrainConfig) -> Noises:
-    count = len(rows)
-    white = rng.random(count) < (config.white_noise_share if recordings else 1)
+def _draw_noises(rng: np.random.Generator, count: int, recordings: int, config: TrainConfig) -> Noises:
+    rows = np.flatnonzero(rng.random(count) < config.noise_share)
+    kind = rng.random(len(rows))
+    white = kind < (config.white_noise_share if recordings else 1)
+    recording = np.where(white, -1, rng.integers(max(recordings, 1), size=len(rows)))
+    babble = (rows[:, None] + rng.integers(1, max(count, 2), (len(rows), 2))) % count  # never the row itself
     return Noises(
         rows=rows,
-        recording=np.where(white, -1, rng.integers(max(recordings, 1), size=count)),
-        position=rng.random(count).astype(np.float32),
-        snr_db=rng.uniform(config.min_snr_db, config.max_snr_db, count).astype(np.float32),
+        recording=np.where(kind > 1 - config.babble_share, -2, recording),
+        babble=babble,
+        position=rng.random(len(rows)).astype(np.float32),
+        snr_db=rng.uniform(config.min_snr_db, config.max_snr_db, len(rows)).astype(np.float32),
         seed=int(rng.integers(2**31)),
     )
 

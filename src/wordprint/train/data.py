@@ -18,16 +18,26 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.mix import INT16_SCALE
 from wordprint.train import augment
 from wordprint.train.options import TrainConfig
-from wordprint.train.phonetics import Spelling
+from wordprint.train.runs import PhoneTimes, edited
 from wordprint.train.sampler import WordSampler
+from wordprint.train.teachers import Lessons
 from wordprint.words.dataset import WordDataset
 
 AHEAD = 2
 """Batches made before they are asked for, besides those that threads are making."""
 
+JITTER_S, OUTWARD_S = 0.025, 0.01
+"""Deviation of the ends of spans in training, and how far outside the true ends they lie on average."""
+
+LOOSE_S, LOOSE_OUTWARD_S = 0.06, 0.02
+"""The same for most words in silence: a trim by energy is no better."""
+
+SHORTEST_S = 0.1
+"""Of a span."""
+
 
 class Batch(SimpleNamespace):
-    """B recordings; all tensors on the CPU.
+    """B recordings with R spans each; all tensors on the CPU.
 
     A plain object, not a dataclass or named tuple: in mixed precision Fabric would round their waveforms to bfloat16.
     """
@@ -39,12 +49,22 @@ class Batch(SimpleNamespace):
     labels: Tensor
     """(B,) word types."""
     spans: Tensor
-    """(B, 2) start and end of the word as shares of the window."""
+    """(B, R, 2) starts and ends in samples of the waveforms; the first is the word."""
+    strings: Tensor
+    """(B, R) the phone string of each span, −1 where there is no span."""
+    codes: Tensor
+    """(U, MAX_PHONES) phone strings: those of spans, then edits of them that nobody says."""
+    present: Tensor
+    """() how many of them spans say."""
+    frame_phones: Tensor
+    """(B, T) the phone of each of the encoder's frames, 0 in silence, runs.UNKNOWN where nobody has aligned them."""
+    lessons: Tensor
+    """(B, M, size) what the teacher says of the encoder's `lesson_frames` (B, M), which count where `lesson_valid` (B, M)."""
+    lesson_frames: Tensor
+    lesson_valid: Tensor
     time_masks: Tensor
     band_masks: Tensor
     """(B, masks, 2), see augment.mask_features."""
-    others: Tensor
-    """(any,) word types to be told apart from besides those of the batch."""
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
@@ -54,11 +74,11 @@ class TrainingWords:
     """The training side of a word dataset, and how batches are made of it.
 
     Args:
-        sounds: noise and room impulse responses for augmentation.
+        sounds: noise and room impulse responses for augmentation. lessons: what a teacher says of the dataset, if there is one.
     """
 
-    def __init__(self, dataset: WordDataset, config: TrainConfig, sounds: augment.Sounds) -> None:
-        self.dataset, self.config, self.sounds = dataset, config, sounds
+    def __init__(self, dataset: WordDataset, config: TrainConfig, sounds: augment.Sounds, lessons: Lessons | None = None) -> None:
+        self.dataset, self.config, self.sounds, self.lessons = dataset, config, sounds, lessons
         self.indices = dataset.select("train")
         if not len(self.indices):
             raise DatasetError("no segment is on the training side", remedy="use more data, or smaller validation and test shares")
@@ -70,41 +90,46 @@ class TrainingWords:
         self.speakers = sorted(heard)
         self.sampler = WordSampler(self.labels, speakers, config.words_per_batch, config.tokens_per_word)
         self.window_samples = round(config.window_s * SAMPLE_RATE)
+        self.times = PhoneTimes(dataset, self.indices, self.labels, self.words)
+        self.frame_samples = 320
+        """Samples of one frame of the encoder that the batches are for."""
 
-    def spelling(self) -> Spelling:
-        """The phones of each word type as it is said most often; its letters where no phones are known."""
-        codes, names = self.dataset.encoded("phones")
-        texts = [text or "" for text in names.to_pylist()]
-        ranks = np.empty(len(texts), np.int64)
-        ranks[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
-        pairs, counts = np.unique(self.labels * np.int64(len(texts)) + codes[self.indices], return_counts=True)
-        labels, said = np.divmod(pairs, len(texts))
-        usual = [""] * len(self.words)
-        for place in np.lexsort((-ranks[said], counts)).tolist():  # the last that is written is the most frequent
-            usual[labels[place]] = texts[said[place]] or usual[labels[place]]
-        return Spelling([phones.split() or list(word.replace(" ", "")) for phones, word in zip(usual, self.words, strict=True)])
+    @property
+    def phones(self) -> list[str]:
+        """Symbols of phone strings; number 1 is the first."""
+        return self.times.symbols
 
     def batch(self, step: int, process: int = 0) -> Batch:
         """The batch of a step; `process` is the rank in distributed training."""
-        rng = np.random.default_rng([self.config.seed, process, step])
+        config = self.config
+        rng = np.random.default_rng([config.seed, process, step])
         picked = self.sampler.draw(rng)
-        choices = augment.draw(rng, len(picked), self.sounds, self.config)
-        waveforms, spans = self._cut(self.indices[picked], choices)
+        choices = augment.draw(rng, len(picked), self.sounds, config)
+        waveforms, first = self._cut(self.indices[picked], choices)
         waveforms = augment.filter_waveforms(waveforms, choices.filters, self.sounds.impulses)
         waveforms = augment.set_level(waveforms, torch.from_numpy(choices.level_db))
         waveforms = augment.add_noise(waveforms, choices.noises, self.sounds.noises)
-        return Batch(
-            waveforms=waveforms.clamp(-1, 1),
-            segments=torch.from_numpy(self.indices[picked]),
-            labels=torch.from_numpy(self.labels[picked].astype(np.int64)),
-            spans=spans,
-            time_masks=torch.from_numpy(choices.time_masks),
-            band_masks=torch.from_numpy(choices.band_masks),
-            others=torch.from_numpy(rng.integers(len(self.words), size=min(self.config.other_words, len(self.words)))),
-        )
+        spans, strings, codes = self._spans(rng, picked, choices, first)
+        wrong = np.concatenate([edited(rng, codes, len(self.phones)) for _ in range(config.edits)]) if config.edits else codes[:0]
+        known = {row.tobytes() for row in codes}
+        fresh = [row for row in np.unique(wrong, axis=0) if row.tobytes() not in known]
+        tensors = {
+            "waveforms": waveforms.clamp(-1, 1),
+            "segments": torch.from_numpy(self.indices[picked]),
+            "labels": torch.from_numpy(self.labels[picked].astype(np.int64)),
+            "spans": torch.from_numpy(spans.astype(np.float32)),
+            "strings": torch.from_numpy(strings),
+            "codes": torch.from_numpy(np.stack([*codes, *fresh])),
+            "present": torch.tensor(len(codes)),
+            "frame_phones": torch.from_numpy(self._frame_phones(picked, choices, first)),
+            "time_masks": torch.from_numpy(choices.time_masks),
+            "band_masks": torch.from_numpy(choices.band_masks),
+        }
+        return Batch(**tensors, **self._lessons(picked, choices, first))
 
-    def _cut(self, indices: NDArray[np.int64], choices: augment.Draw) -> tuple[Tensor, Tensor]:
-        """Windows (B, N) that hold the words at their new speed, with real context or silence around, and the words' spans."""
+    def _cut(self, indices: NDArray[np.int64], choices: augment.Draw) -> tuple[Tensor, NDArray[np.int64]]:
+        """Windows (B, N) that hold the words at their new speed, with real context or silence around, and their first samples
+        (B,) in the utterance."""
         dataset, window = self.dataset, self.window_samples
         start = dataset.at("start_sample", indices).astype(np.int64)
         lasting = (dataset.at("end_sample", indices) - start) * choices.speed
@@ -116,8 +141,57 @@ class TrainingWords:
         waveforms = augment.change_speed(torch.from_numpy(crops).float() / INT16_SCALE, speed, window)
         low, high = dataset.limits(indices, choices.context_samples)
         waveforms = augment.fade(waveforms, torch.from_numpy(low - first) * speed, torch.from_numpy(high - first) * speed)
-        spans = np.stack([offset, offset + lasting], axis=1) / window
-        return waveforms, torch.from_numpy(spans.astype(np.float32))
+        return waveforms, first
+
+    def _spans(
+        self, rng: np.random.Generator, picked: NDArray[np.int64], choices: augment.Draw, first: NDArray[np.int64]
+    ) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]:
+        """Spans (B, R, 2) in samples of the windows, their ends shaken, as a keyword's are found; strings (B, R); codes (U, 24)."""
+        config, indices = self.config, self.indices[picked]
+        low, high = self.dataset.limits(indices)
+        whole = choices.context_samples >= 2**30
+        seen = np.maximum(low, first), np.minimum(high, first + (self.window_samples / choices.speed).astype(np.int64))
+        alone = np.where(whole, seen[0], 0), np.where(whole, seen[1], 0)  # no runs around a word in silence
+        drawn = self.times.draw(rng, picked, *alone, config.runs)
+        start, end = drawn.start.copy(), drawn.end.copy()
+        start[:, 0], end[:, 0] = self.dataset.at("start_sample", indices), self.dataset.at("end_sample", indices)
+        absent = drawn.strings < 0  # are the word's once more: no loss hears them, but the head's batch statistics do
+        start, end = np.where(absent, start[:, :1], start), np.where(absent, end[:, :1], end)
+        spans = (np.stack([start, end], axis=2) - first[:, None, None]) * choices.speed[:, None, None]
+        loose = ~whole[:, None] & (rng.random(start.shape) < config.loose_share)
+        spread = np.where(loose, LOOSE_S, JITTER_S) * SAMPLE_RATE
+        outward = np.where(loose, LOOSE_OUTWARD_S, OUTWARD_S) * SAMPLE_RATE
+        spans[..., 0] += rng.standard_normal(start.shape) * spread - outward
+        spans[..., 1] += rng.standard_normal(start.shape) * spread + outward
+        spans[..., 1] = np.maximum(spans[..., 1], spans[..., 0] + SHORTEST_S * SAMPLE_RATE)
+        return spans, drawn.strings, drawn.codes
+
+    def _frame_phones(self, picked: NDArray[np.int64], choices: augment.Draw, first: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B, T) the phone in the middle of each of the encoder's frames."""
+        places = self._places(np.arange(0, self.window_samples, self.frame_samples), choices, first)
+        low, high = self.dataset.limits(self.indices[picked], choices.context_samples)
+        heard = (places >= low[:, None]) & (places < high[:, None])
+        return np.where(heard, self.times.at(picked, places), 0)
+
+    def _lessons(self, picked: NDArray[np.int64], choices: augment.Draw, first: NDArray[np.int64]) -> dict[str, Tensor]:
+        if self.lessons is None:
+            return {}
+        lag = round(self.config.teacher_lag_s * SAMPLE_RATE)
+        when = np.arange(lag, self.window_samples, self.lessons.hop_samples)
+        places = self._places(when - lag, choices, first)
+        low, high = self.dataset.limits(self.indices[picked])
+        valid = (places >= low[:, None]) & (places < high[:, None]) & (choices.context_samples >= 2**30)[:, None]
+        taught = self.lessons.at(self.times.utterance[picked], places)
+        frames = np.broadcast_to(when // self.frame_samples, valid.shape)
+        return {
+            "lessons": torch.from_numpy(taught),
+            "lesson_frames": torch.from_numpy(frames.astype(np.int64)),
+            "lesson_valid": torch.from_numpy(valid.astype(np.float32)),
+        }
+
+    def _places(self, samples: NDArray[np.int64], choices: augment.Draw, first: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in their utterances samples (T,) of the windows lie: (B, T)."""
+        return first[:, None] + (samples / choices.speed[:, None]).astype(np.int64)
 
 
 def _renumbered(codes: NDArray[np.int32], names: list[str]) -> tuple[NDArray[np.int32], list[str]]:

@@ -1,4 +1,8 @@
-"""Encoders: features (B, F, T) in, one vector (B, D) out."""
+"""Encoders: features (B, F, T) in, frames (B, C, T') out. A head (heads.py) makes vectors of spans of frames.
+
+`streaming` looks at no window as a whole: a stream is computed once, and equals the recording. Its modules keep, where
+they are told to, what they need of the past (`Context`, `Delay`), so that one piece of code serves training and the stream.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +10,142 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from wordprint.errors import ConfigError
 
 
 class Encoder(nn.Module):
-    """`frames` looks at time, `pool` makes one vector of it; training also listens to the frames (see phonetics.py)."""
+    """What `find_part` looks for: `channels` is C, `stride` the features of a frame, `delay` the frames that one looks ahead."""
 
     channels: int
-    """C of `frames`."""
+    stride: int
+    delay: int = 0
+    normalise: nn.Module
+    """What features go through before parts of them are masked."""
 
-    def frames(self, features: Tensor) -> Tensor:
-        """(B, F, T) to (B, C, T'), T' ≤ T, evenly spaced over the same time."""
-        raise TypeError(f"{type(self).__name__} must define frames()")
-
-    def pool(self, frames: Tensor) -> Tensor:
-        """(B, C, T') to (B, D)."""
-        raise TypeError(f"{type(self).__name__} must define pool()")
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalise = nn.Identity()  # not in the class, where it would hide what subclasses register
 
     def forward(self, features: Tensor) -> Tensor:
-        pooled: Tensor = self.pool(self.frames(features))
-        return pooled
+        """(B, F, T), normalised, to (B, C, T'), T' ≤ T, evenly spaced over the same time."""
+        raise TypeError(f"{type(self).__name__} must define forward()")
+
+
+class Context(nn.Module):
+    """(…, T) to (…, before + T + after): zeros around a recording; in a stream what came before, so that `after` is delay.
+
+    `kept` (…, before + after) is None for recordings. In a stream it holds the end of what came before, and after each call
+    `following` is what to keep for the next.
+    """
+
+    def __init__(self, before: int, after: int = 0) -> None:
+        super().__init__()
+        self.before, self.after = before, after
+        self.kept: Tensor | None = None
+        self.following: Tensor | None = None
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.kept is None:
+            return functional.pad(values, (self.before, self.after))
+        joined = torch.cat([self.kept, values], dim=-1)
+        self.following = joined[..., joined.shape[-1] - self.before - self.after :]
+        return joined
+
+
+class Delay(Context):
+    """(…, T) to (…, T): the same in a recording; in a stream as late as what goes through a `Context` of so many frames after."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__(0, frames)
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.kept is None:
+            return values
+        return super().forward(values)[..., : values.shape[-1]]
 
 
 def convolution(inputs: int, outputs: int, size: int = 3, stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
     """2-D convolution and batch normalisation; keeps the size but for the stride (bands, time)."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs))
+
+
+def _over_bands(inputs: int, outputs: int, context: Context, stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
+    """Like `convolution`, its frames before and after from `context`."""
+    bands = nn.Conv2d(inputs, outputs, 3, stride, padding=(1, 0), bias=False)
+    return nn.Sequential(context, bands, nn.BatchNorm2d(outputs))
+
+
+class StreamingResidual2d(nn.Module):
+    """Two 3 × 3 convolutions over bands and time beside a shortcut (He et al., 2016); looks 2 frames ahead."""
+
+    delay = 2
+
+    def __init__(self, inputs: int, outputs: int, band_stride: int = 1) -> None:
+        super().__init__()
+        stride = (band_stride, 1)
+        first, second = _over_bands(inputs, outputs, Context(1, 1), stride), _over_bands(outputs, outputs, Context(1, 1))
+        self.body = nn.Sequential(first, nn.ReLU(), second)
+        same = inputs == outputs and band_stride == 1
+        narrow = nn.Identity() if same else convolution(inputs, outputs, 1, stride)
+        self.shortcut = nn.Sequential(Delay(self.delay), narrow)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.relu(self.shortcut(maps) + self.body(maps))
+
+
+class StreamingResidual1d(nn.Module):
+    """A dilated convolution over time, one over channels, and a shortcut; looks at most `ahead` frames ahead."""
+
+    def __init__(self, channels: int, dilation: int, ahead: int) -> None:
+        super().__init__()
+        self.delay = min(dilation, ahead)
+        self.shortcut = Delay(self.delay)
+        self.body = nn.Sequential(
+            Context(2 * dilation - self.delay, self.delay),
+            nn.Conv1d(channels, channels, 3, dilation=dilation, bias=False),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(),
+            nn.Conv1d(channels, channels, 1, bias=False),
+            nn.BatchNorm1d(channels),
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return torch.relu(self.shortcut(frames) + self.body(frames))
+
+
+class StreamingCnn(Encoder):
+    """A small 2-D residual stem, then dilated 1-D residual blocks over time: a frame every two features.
+
+    The stem shares its weights over the bands, so that a child's and a man's formants meet the same filters; the blocks see
+    all bands at once. No whole-window operation (mean, squeeze-excitation). It hears 0.9 s of the past and looks 10 frames
+    ahead: 4 in the stem, 1 in each block.
+    """
+
+    stride = 2
+    dilations = (1, 2, 4, 8, 2, 4)
+    ahead = 1
+
+    def __init__(self, n_features: int, channels: int = 128) -> None:
+        super().__init__()
+        self.channels = channels
+        self.normalise = nn.BatchNorm1d(n_features)
+        self.stem = nn.Sequential(
+            _over_bands(1, 16, Context(1), stride=(2, 2)),
+            nn.ReLU(),
+            StreamingResidual2d(16, 16),
+            StreamingResidual2d(16, 32, band_stride=2),
+        )
+        bands = -(-n_features // 4)
+        self.project = nn.Sequential(nn.Conv1d(32 * bands, channels, 1, bias=False), nn.BatchNorm1d(channels), nn.ReLU())
+        self.blocks = nn.Sequential(*[StreamingResidual1d(channels, dilation, self.ahead) for dilation in self.dilations])
+        layers = [*self.stem, *self.blocks]
+        self.delay = sum(layer.delay for layer in layers if isinstance(layer, (StreamingResidual2d, StreamingResidual1d)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        frames: Tensor = self.blocks(self.project(self.stem(features.unsqueeze(1)).flatten(1, 2)))
+        return frames
 
 
 class Residual2d(nn.Module):
@@ -79,28 +193,12 @@ class Residual1d(nn.Module):
         return torch.relu(frames + self.body(frames))
 
 
-class AttentiveStatistics(nn.Module):
-    """Weighted mean and standard deviation over time: (B, C, T) to (B, 2C) (Okabe et al., 2018)."""
-
-    def __init__(self, channels: int, hidden: int = 64) -> None:
-        super().__init__()
-        self.attention = nn.Sequential(nn.Conv1d(channels, hidden, 1), nn.Tanh(), nn.Conv1d(hidden, channels, 1))
-
-    def forward(self, frames: Tensor) -> Tensor:
-        weights = torch.softmax(self.attention(frames), dim=2)
-        mean = (weights * frames).sum(dim=2)
-        deviation = ((weights * frames.square()).sum(dim=2) - mean.square()).clamp(min=1e-4).sqrt()
-        return torch.cat([mean, deviation], dim=1)
-
-
 class CompactCnn(Encoder):
-    """A small 2-D residual stem, then dilated 1-D residual blocks over time, then attentive statistics.
+    """The window encoder of wordprint 0.1, to compare with: every block weighs its channels by the whole window."""
 
-    The stem shares its weights over the bands, so that a child's and a man's formants meet the same filters; the blocks see
-    all bands at once and up to 0.4 s. No depthwise convolutions: on a CPU dense ones of this size are faster.
-    """
+    stride = 2
 
-    def __init__(self, n_features: int, n_frames: int, embedding_size: int, channels: int = 112) -> None:
+    def __init__(self, n_features: int, channels: int = 112) -> None:
         super().__init__()
         self.channels = channels
         self.normalise = nn.BatchNorm1d(n_features)
@@ -110,49 +208,31 @@ class CompactCnn(Encoder):
         bands = -(-n_features // 4)
         self.project = nn.Sequential(nn.Conv1d(32 * bands, channels, 1, bias=False), nn.BatchNorm1d(channels), nn.ReLU())
         self.blocks = nn.Sequential(*[Residual1d(channels, dilation) for dilation in (1, 2, 3, 4)])
-        self.statistics = nn.Sequential(AttentiveStatistics(channels), nn.BatchNorm1d(2 * channels))
-        self.output = nn.Linear(2 * channels, embedding_size)
 
-    def frames(self, features: Tensor) -> Tensor:
-        maps = self.stem(self.normalise(features).unsqueeze(1))
-        frames: Tensor = self.blocks(self.project(maps.flatten(1, 2)))
+    def forward(self, features: Tensor) -> Tensor:
+        frames: Tensor = self.blocks(self.project(self.stem(features.unsqueeze(1)).flatten(1, 2)))
         return frames
-
-    def pool(self, frames: Tensor) -> Tensor:
-        pooled: Tensor = self.output(self.statistics(frames))
-        return pooled
 
 
 class AncestorCnn(Encoder):
-    """The starting point of this project: four convolutions with max pooling over an MFCC image, then two dense layers."""
+    """The starting point of this project: four convolutions with max pooling over an MFCC image."""
 
-    def __init__(self, n_features: int, n_frames: int, embedding_size: int) -> None:
+    stride = 4
+
+    def __init__(self, n_features: int, channels: int = 0) -> None:
         super().__init__()
-        if n_features < 16 or n_frames < 4:
-            raise ConfigError(
-                f"n_features is {n_features}, and the window has {n_frames} frames",
-                expected="at least 16 and 4 with the encoder 'ancestor', which pools them",
-            )
+        if n_features < 16:
+            raise ConfigError(f"n_features is {n_features}", expected="at least 16 with the encoder 'ancestor', which pools them")
         layers: list[nn.Module] = []
         for inputs, outputs in ((1, 16), (16, 32), (32, 64), (64, 128)):
             layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d((2, 2) if outputs < 64 else (2, 1))]
         self.convolutions = nn.Sequential(*layers)
         self.channels = 128 * (n_features // 16)
-        self.dense = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(self.channels * (n_frames // 4), embedding_size),
-            nn.ReLU(),
-            nn.Linear(embedding_size, embedding_size),
-        )
 
-    def frames(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         maps: Tensor = self.convolutions(features.unsqueeze(1))
         return maps.flatten(1, 2)
 
-    def pool(self, frames: Tensor) -> Tensor:
-        pooled: Tensor = self.dense(frames)
-        return pooled
 
-
-ENCODERS: dict[str, Callable[[int, int, int], Encoder]] = {"compact": CompactCnn, "ancestor": AncestorCnn}
-"""Encoders by name: (number of features, frames in the window, embedding size) → module (B, F, T) → (B, D)."""
+ENCODERS: dict[str, Callable[[int, int], Encoder]] = {"streaming": StreamingCnn, "compact": CompactCnn, "ancestor": AncestorCnn}
+"""Encoders by name: (number of features, channels) → module (B, F, T) → (B, C, T')."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.train.encoders import Context
 
 MEL_BREAK_HZ = 700.0
 """Corner of the mel scale: linear below, logarithmic above (O'Shaughnessy, 1987)."""
@@ -81,11 +82,38 @@ class MelPower(nn.Module):
         return torch.log(functional.conv1d(real * real + imaginary * imaginary, self.filters) + POWER_FLOOR)
 
 
-class LogMel(nn.Module):
+class FrontEnd(nn.Module):
+    """What `find_part` looks for: a module (B, N) → (B, F, T) with a feature every `hop_samples`, T = N // hop."""
+
+    hop_samples: int
+
+
+class LogMel(FrontEnd):
+    """Log-mel energies (B, F, T) of 25 ms Hann windows every 10 ms, 60–7600 Hz; each window ends where its 10 ms end.
+
+    Nothing looks at the recording as a whole, so that a stream is computed as it comes: `context` holds the 15 ms before.
+    """
+
+    hop_samples = 160
+
+    def __init__(self, n_features: int = 40) -> None:
+        super().__init__()
+        self.context = Context(400 - self.hop_samples)
+        self.power = MelPower(n_features, window_samples=400, hop_samples=160, n_fft=400, low_hz=60.0, high_hz=7600.0)
+        self.power.padding = 0
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        bands: Tensor = self.power(self.context(waveforms))
+        return bands
+
+
+class CentredLogMel(FrontEnd):
     """Log-mel energies (B, F, T) of 25 ms Hann windows every 10 ms, 60–7600 Hz, minus each band's mean over the window.
 
-    Subtracting the mean takes out the microphone's and the room's colour and the level.
+    Subtracting the mean takes out the microphone's and the room's colour and the level, and needs the whole window.
     """
+
+    hop_samples = 160
 
     def __init__(self, n_features: int = 40) -> None:
         super().__init__()
@@ -96,10 +124,11 @@ class LogMel(nn.Module):
         return bands - bands.mean(dim=2, keepdim=True)
 
 
-class Mfcc(nn.Module):
+class Mfcc(FrontEnd):
     """The ancestor's front end: 40 MFCC (B, F, T) of 64 ms frames every 32 ms, from 64 mel bands up to 8 kHz."""
 
     transform: Tensor
+    hop_samples = 512
 
     def __init__(self, n_features: int = 40) -> None:
         super().__init__()
@@ -110,5 +139,5 @@ class Mfcc(nn.Module):
         return functional.conv1d(self.power(waveforms), self.transform)
 
 
-FRONT_ENDS: dict[str, Callable[[int], nn.Module]] = {"log_mel": LogMel, "mfcc": Mfcc}
+FRONT_ENDS: dict[str, Callable[[int], FrontEnd]] = {"log_mel": LogMel, "centred_log_mel": CentredLogMel, "mfcc": Mfcc}
 """Front ends by name: number of features → module (B, N) → (B, F, T)."""

@@ -1,4 +1,4 @@
-"""`inspect triplets`: a page of the triplets that the miner picks at a checkpoint, the hardest first.
+"""`inspect triplets`: a page of the triplets of spans that the miner picks at a checkpoint, the hardest first.
 
 Batches, augmentation and masks are those with which training goes on from that checkpoint, and the network is in
 training mode (batch statistics): the page shows what was heard, and the distances are those that the loss sees.
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_triplets_indices
+from torch import Tensor
 
 from wordprint.errors import DatasetError, InputError
 from wordprint.pages.html import number, render
@@ -33,8 +34,7 @@ from wordprint.train.augment import Sounds, mask_features
 from wordprint.train.data import Batch, TrainingWords
 from wordprint.train.losses import make_distance, make_miner
 from wordprint.train.network import Embedder
-from wordprint.train.objective import network_config
-from wordprint.train.options import InspectTripletsConfig, TrainConfig
+from wordprint.train.options import LOSSES_OF_TYPES, InspectTripletsConfig, TrainConfig
 from wordprint.words.dataset import WordDataset
 
 TEMPLATE = "train/inspect.html.j2"
@@ -42,6 +42,9 @@ PAIRS = 30
 """Confused pairs of words in the table."""
 
 _OBJECTIVE = "objective.network."
+
+Place = tuple[int, int, int]
+"""A span: the step of its batch, its recording there, and its place among the spans of that."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,9 @@ class Trained:
 
 @dataclass(frozen=True)
 class Triplet:
-    """Three recordings of one batch by their rows in it; `violation` is d(a, p) − d(a, n) + margin."""
+    """Anchor, positive and negative, spans of one batch; `violation` is d(a, p) − d(a, n) + margin."""
 
-    step: int
-    rows: tuple[int, int, int]
+    spans: tuple[Place, Place, Place]
     positive: float
     negative: float
     violation: float
@@ -109,12 +111,11 @@ def read_trained(path: Path) -> Trained:
     if stage != "train":
         raise InputError(f"{folder} was written by '{stage}'", expected="the folder that 'wordprint train' wrote")
     config = from_dict(TrainConfig, options, str(receipt))
-    if path.name == f"{checkpoint.LAST}.safetensors" and (state := checkpoint.read_state(folder)) is not None:
+    last = path.name == f"{checkpoint.LAST}.safetensors"
+    network, document = checkpoint.load_checkpoint(folder if last else path)
+    if last and (state := checkpoint.read_state(folder)) is not None:
         tensors, document = state
-        network = Embedder(network_config(config))
         network.load_state_dict({name.removeprefix(_OBJECTIVE): t for name, t in tensors.items() if name.startswith(_OBJECTIVE)})
-    else:
-        network, document = checkpoint.load_checkpoint(path)
     return Trained(folder.resolve().name, network.train(), document["step"], config, words)
 
 
@@ -123,18 +124,20 @@ class Mined:
 
     def __init__(self, words: TrainingWords, trained: Trained, config: InspectTripletsConfig) -> None:
         options = trained.config
-        self.words, self.with_bands = words, options.front_end == "log_mel"
+        self.words, self.with_bands = words, options.front_end in ("log_mel", "centred_log_mel")
         self.steps = range(trained.step, trained.step + config.batches)
         self.own_miner = options.loss == "triplet"
         self.miner = options.miner if self.own_miner else "batch-hard"
         self.margin = options.margin if self.own_miner and not options.soft_margin else 0.0
         self.hardest: list[Triplet] = []
-        self.clips: dict[tuple[int, int], Clip] = {}
-        self.segments: dict[tuple[int, int], int] = {}
+        self.clips: dict[Place, Clip] = {}
+        self.segments: dict[Place, int] = {}
+        self.names: dict[Place, str] = {}
+        """Words, and phone strings of runs."""
         self.count = self.violating = self.nearer = 0
         self.positive_sum = self.negative_sum = 0.0
         self.pairs: dict[tuple[str, str], list[float]] = defaultdict(list)
-        """d(a, p) − d(a, n) of the triplets whose negative is nearer than their positive, by their two words in order."""
+        """d(a, p) − d(a, n) of the triplets whose negative is nearer than their positive, by the names of both in order."""
         for step in self.steps:
             batch = words.batch(step)
             triplets = mine(trained.network, batch, options, self.miner)
@@ -147,81 +150,98 @@ class Mined:
                 remedy="mine from more batches, or train with miner = 'batch-hard'",
             )
 
-    def _count(self, batch: Batch, rows: NDArray[np.int64], positive: NDArray[np.float32], negative: NDArray[np.float32]) -> None:
+    def _count(self, batch: Batch, spans: NDArray[np.int64], positive: NDArray[np.float32], negative: NDArray[np.float32]) -> None:
         difference = positive - negative
-        self.count += len(rows)
+        self.count += len(spans)
         self.violating += int((difference + self.margin > 0).sum())
         self.nearer += int((difference > 0).sum())
         self.positive_sum += float(positive.sum())
         self.negative_sum += float(negative.sum())
-        labels = batch.labels.numpy()
         for place in np.flatnonzero(difference > 0).tolist():
-            anchor, other = sorted(self.words.words[label] for label in labels[rows[place, [0, 2]]])
+            anchor, other = sorted(self._name(batch, *span) for span in spans[place, [0, 2]].tolist())
             self.pairs[anchor, other].append(float(difference[place]))
 
     def _keep(
         self,
         step: int,
         batch: Batch,
-        rows: NDArray[np.int64],
+        spans: NDArray[np.int64],
         positive: NDArray[np.float32],
         negative: NDArray[np.float32],
         most: int,
     ) -> None:
-        """Keep the hardest of these and of those before, with the recordings that they need."""
+        """Keep the hardest of these and of those before, with the spans that they need."""
         difference = positive - negative
         found = [
             Triplet(
-                step,
-                tuple(rows[place].tolist()),
+                ((step, *anchor), (step, *other), (step, *wrong)),
                 float(positive[place]),
                 float(negative[place]),
                 float(difference[place] + self.margin),
             )
             for place in np.argsort(-difference, kind="stable")[:most].tolist()
+            for anchor, other, wrong in [spans[place].tolist()]
         ]
         self.hardest = sorted([*self.hardest, *found], key=lambda triplet: -triplet.violation)[:most]
-        needed = {(triplet.step, row) for triplet in self.hardest for row in triplet.rows}
-        fresh = sorted(row for at, row in needed if at == step)
-        self.clips = {place: clip for place, clip in self.clips.items() if place in needed}
-        self.clips |= {(step, row): self._clip(batch, row) for row in fresh}
-        self.segments |= {(step, row): int(batch.segments[row]) for row in fresh}
+        needed = {span for triplet in self.hardest for span in triplet.spans}
+        fresh = sorted((row, place) for at, row, place in needed if at == step)
+        self.clips = {span: clip for span, clip in self.clips.items() if span in needed}
+        self.names |= {(step, *span): self._name(batch, *span) for span in fresh}
+        self.clips |= {(step, *span): self._clip(batch, *span) for span in fresh}
+        self.segments |= {(step, row, place): int(batch.segments[row]) for row, place in fresh}
 
-    def _clip(self, batch: Batch, row: int) -> Clip:
+    def _name(self, batch: Batch, row: int, place: int) -> str:
+        """The word, or the phones of a run with spaces between."""
+        if place == 0:
+            return self.words.words[int(batch.labels[row])]
+        codes = batch.codes[int(batch.strings[row, place])]
+        return " ".join(self.words.phones[code - 1] for code in codes[codes > 0].tolist())
+
+    def _clip(self, batch: Batch, row: int, place: int) -> Clip:
         samples = to_int16(batch.waveforms[row].numpy())
-        seconds = len(samples) / SAMPLE_RATE
-        start_s, end_s = (min(max(share, 0.0), 1.0) * seconds for share in batch.spans[row].tolist())
-        word = Interval(self.words.words[int(batch.labels[row])], start_s, end_s)
+        start_s, end_s = (min(max(sample, 0.0), len(samples)) / SAMPLE_RATE for sample in batch.spans[row, place].tolist())
         bands = _stretches(batch.band_masks[row]) if self.with_bands else []
-        return Clip(samples, start_s, end_s, [word], (), _stretches(batch.time_masks[row]), bands)
+        said = Interval(self._name(batch, row, place), start_s, end_s)
+        return Clip(samples, start_s, end_s, [said], (), _stretches(batch.time_masks[row]), bands)
+
+
+def heard(batch: Batch, loss: str) -> tuple[Tensor, Tensor]:
+    """The spans that a loss hears, as recording and place (S, 2), and their labels (S,)."""
+    there = batch.strings >= 0
+    if loss in LOSSES_OF_TYPES:
+        there[:, 1:] = False
+        return there.nonzero(), batch.labels
+    return there.nonzero(), batch.strings[there]
 
 
 def mine(
     network: Embedder, batch: Batch, config: TrainConfig, miner: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Triplets that `miner` picks in the batch: rows (n, 3) of anchor, positive, negative, d(a, p) (n,) and d(a, n) (n,).
+    """Triplets that `miner` picks in the batch: recording and place (n, 3, 2) of anchor, positive and negative, d(a, p) (n,)
+    and d(a, n) (n,).
 
     With cosine, a distance is 1 − similarity; smaller is nearer.
     """
     measure = make_distance(config.distance)
+    spans, labels = heard(batch, config.loss)
     with torch.no_grad():
         features = mask_features(network.features(batch.waveforms), batch.time_masks, batch.band_masks)
-        embeddings, _ = network.encode(features)
+        embeddings = network.pool(network.encoder(features), batch.spans)[spans[:, 0], spans[:, 1]]
         picker = make_miner(miner, measure, config.margin)
-        picked = picker(embeddings, batch.labels) if picker is not None else get_all_triplets_indices(batch.labels)
+        picked = picker(embeddings, labels) if picker is not None else get_all_triplets_indices(labels)
         apart = measure(embeddings)
     anchor, positive, negative = picked
     apart = 1 - apart if measure.is_inverted else apart
-    return torch.stack(picked[:3], dim=1).numpy(), apart[anchor, positive].numpy(), apart[anchor, negative].numpy()
+    return spans[torch.stack(picked[:3], dim=1)].numpy(), apart[anchor, positive].numpy(), apart[anchor, negative].numpy()
 
 
-def _stretches(masks: torch.Tensor) -> list[tuple[float, float]]:
+def _stretches(masks: Tensor) -> list[tuple[float, float]]:
     """(masks, 2) starts and lengths as starts and ends."""
     return [(start, start + length) for start, length in masks.tolist() if length > 0]
 
 
 def _pair_rows(mined: Mined) -> list[list[Any]]:
-    """Pairs of words by how often the negative was nearer than the positive: words, count, mean d(a, p) − d(a, n)."""
+    """Pairs of names by how often the negative was nearer than the positive: names, count, mean d(a, p) − d(a, n)."""
     ranked = sorted(mined.pairs.items(), key=lambda item: (-len(item[1]), -sum(item[1]), item[0]))
     return [[first, second, number(len(found)), number(sum(found) / len(found), 3)] for (first, second), found in ranked]
 
@@ -233,7 +253,7 @@ def _listening(mined: Mined) -> Listening:
         clips=(mined.clips[place] for place in places),
         rows=list(_rows(mined, numbers)),
         filters=[
-            Filter("word", "Word", "text"),
+            Filter("word", "Word or phones", "text"),
             Filter("anchor", "Anchor's speaker", "choice"),
             Filter("negative", "Negative's speaker", "choice"),
             Filter("speakers", "Anchor and negative", "choice"),
@@ -243,26 +263,23 @@ def _listening(mined: Mined) -> Listening:
             Order("violation", "hardest first", descending=True),
             Order("negative_distance", "nearest negative first"),
             Order("positive_distance", "furthest positive first", descending=True),
-            Order("word", "word"),
+            Order("word", "word or phones"),
         ],
         whole="as heard",
     )
 
 
-def _rows(mined: Mined, numbers: dict[tuple[int, int], int]) -> Iterator[Row]:
-    dataset = mined.words.dataset
-    (words, word_names), (speakers, speaker_names) = dataset.codes("words"), dataset.codes("speaker")
+def _rows(mined: Mined, numbers: dict[Place, int]) -> Iterator[Row]:
+    speakers, speaker_names = mined.words.dataset.codes("speaker")
     for triplet in mined.hardest:
-        places = [(triplet.step, row) for row in triplet.rows]
-        segments = [mined.segments[place] for place in places]
-        anchor, _, other = (word_names[words[segment]] for segment in segments)
-        by = [speaker_names[speakers[segment]] for segment in segments]
+        anchor, _, other = (mined.names[span] for span in triplet.spans)
+        by = [speaker_names[speakers[mined.segments[span]]] for span in triplet.spans]
         bad = "bad" if triplet.violation > 0 else "good"
         facts = [
             ("d(a, p)", number(triplet.positive, 3), ""),
             ("d(a, n)", number(triplet.negative, 3), ""),
             ("violation", number(triplet.violation, 3), bad),
-            ("batch", f"of step {triplet.step + 1}", "muted"),
+            ("batch", f"of step {triplet.spans[0][0] + 1}", "muted"),
         ]
         values: dict[str, Value] = {
             "word": [anchor, other],
@@ -273,5 +290,5 @@ def _rows(mined: Mined, numbers: dict[tuple[int, int], int]) -> Iterator[Row]:
             "positive_distance": triplet.positive,
             "negative_distance": triplet.negative,
         }
-        roles = zip(places, ("anchor", "positive", "negative"), by, strict=True)
-        yield Row(f"{anchor} / {other}", [(numbers[place], role, speaker) for place, role, speaker in roles], facts, values)
+        roles = zip(triplet.spans, ("anchor", "positive", "negative"), by, strict=True)
+        yield Row(f"{anchor} / {other}", [(numbers[span], role, speaker) for span, role, speaker in roles], facts, values)

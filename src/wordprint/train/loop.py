@@ -61,7 +61,8 @@ class Fit:
         self.output, self.config, self.progress = output, config, progress
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            objective = Objective(config, words.spelling())
+            objective = Objective(config, words.phones, len(words.words), words.lessons.frames.shape[1] if words.lessons else 0)
+        words.frame_samples = objective.network.frame_samples
         # the encoder is 10–20 % faster so on CPUs (the keyword is missing from torch's annotations)
         self.objective: Objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.AdamW(self.objective.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -160,7 +161,7 @@ class Fit:
                 "loss": self.config.loss,
                 **({"cycles": self.cycles} if len(self.cycles) > 1 else {}),
             },
-            "bill_of_materials": metadata["corpora"],
+            "bill_of_materials": [*metadata["corpora"], *([self.words.lessons.material] if self.words.lessons else [])],
         }
 
     def _validated_on(self) -> dict[str, int]:

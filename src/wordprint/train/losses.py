@@ -1,7 +1,7 @@
 """Losses on a batch of embeddings and word labels, by name.
 
 The mathematics is pytorch-metric-learning's, where distance, miner and loss are separate parts. Each entry of LOSSES
-builds a module `(embeddings (B, D), labels (B,)) -> scalar` from the options, the number of word types, and D.
+builds a module `(embeddings (S, D), labels (S,)) -> scalar` from the options, the number of word types, and D.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The network as one module: waveform in, unit vector out."""
+"""The whole network: waveform in, frames out; spans of frames in, unit vectors out; phone strings in, unit vectors out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wordprint.errors import ConfigError
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.parts import find_part
 from wordprint.train.encoders import ENCODERS, Encoder
-from wordprint.train.features import FRONT_ENDS
+from wordprint.train.features import FRONT_ENDS, FrontEnd
+from wordprint.train.heads import HEADS, Head
+from wordprint.train.phonetics import PhoneEncoder
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,14 @@ class NetworkConfig:
 
     front_end: str = "log_mel"
     n_features: int = 40
-    encoder: str = "compact"
+    encoder: str = "streaming"
+    channels: int = 128
+    head: str = "binned"
     embedding_size: int = 128
-    window_s: float = 1.0
+    window_s: float = 2.0
+    """Length of the recordings that it is trained on."""
+    phones: tuple[str, ...] = ()
+    """Symbols that the phone encoder knows; its number of the first is 1."""
     sample_rate: int = SAMPLE_RATE
 
     @property
@@ -35,31 +43,46 @@ class NetworkConfig:
 
 
 class Embedder(nn.Module):
-    """(B, N) waveforms, full scale ±1, to (B, D) embeddings of length 1.
+    """Encoder, head and phone encoder.
 
-    The front end and the normalisation always compute in float32, also where the encoder runs in bfloat16.
+    The front end, the normalisation and the vectors always compute in float32, also where the encoder runs in bfloat16.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.front_end = find_part(FRONT_ENDS, config.front_end, "front end")(config.n_features)
-        make_encoder = find_part(ENCODERS, config.encoder, "encoder")
-        with torch.no_grad():
-            n_frames = self.front_end(torch.zeros(1, config.window_samples)).shape[2]
-        self.encoder: Encoder = make_encoder(config.n_features, n_frames, config.embedding_size)
+        self.front_end: FrontEnd = find_part(FRONT_ENDS, config.front_end, "front end")(config.n_features)
+        self.encoder: Encoder = find_part(ENCODERS, config.encoder, "encoder")(config.n_features, config.channels)
+        self.head: Head = find_part(HEADS, config.head, "head")(self.encoder.channels, config.embedding_size)
+        self.phones = PhoneEncoder(len(config.phones), config.embedding_size) if config.phones else None
+        self.frame_samples = self.front_end.hop_samples * self.encoder.stride
+        if config.window_samples < self.frame_samples:
+            shortest_s = self.frame_samples / config.sample_rate
+            raise ConfigError(
+                f"window_s is {config.window_s:g}", expected=f"at least {shortest_s:g}, a frame of the encoder '{config.encoder}'"
+            )
+        with torch.no_grad():  # a head for one length of window learns it here
+            self.eval()(torch.zeros(1, config.window_samples))
+        self.train()
 
     def features(self, waveforms: Tensor) -> Tensor:
-        """(B, N) to (B, F, T) in float32."""
+        """(B, N) to (B, F, T) in float32, normalised."""
         with torch.autocast(waveforms.device.type, enabled=False):
-            features: Tensor = self.front_end(waveforms.float())
+            features: Tensor = self.encoder.normalise(self.front_end(waveforms.float()))
         return features
 
-    def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, F, T) to unit embeddings (B, D) and the encoder's frames (B, C, T'), both float32."""
-        frames = self.encoder.frames(features)
-        embeddings = functional.normalize(self.encoder.pool(frames).float(), dim=1)
-        return embeddings, frames.float()
+    def pool(self, frames: Tensor, spans: Tensor) -> Tensor:
+        """Frames (B, C, T) and spans (B, R, 2) in samples to unit vectors (B, R, D)."""
+        return functional.normalize(self.head(frames, spans / self.frame_samples).float(), dim=2)
 
-    def forward(self, waveforms: Tensor) -> Tensor:
-        return self.encode(self.features(waveforms))[0]
+    def spell(self, phones: Tensor) -> Tensor:
+        """Phone strings (U, N), numbers of `config.phones`, to unit vectors (U, D)."""
+        if self.phones is None:
+            raise TypeError("this network has no phone encoder")
+        return functional.normalize(self.phones(phones).float(), dim=1)
+
+    def forward(self, waveforms: Tensor, spans: Tensor | None = None) -> Tensor:
+        """(B, N) waveforms, full scale ±1, and spans (B, 2) in samples (without: all of it) to unit vectors (B, D)."""
+        if spans is None:
+            spans = torch.tensor([0.0, waveforms.shape[1]], device=waveforms.device).expand(len(waveforms), 2)
+        return self.pool(self.encoder(self.features(waveforms)), spans[:, None])[:, 0]

@@ -17,9 +17,10 @@ NAMES = {
     STEP: "Step",
     SCORE: "Validation AP",
     TOTAL: "Total loss",
-    "loss": "Word loss",
+    "loss": "Span loss",
     "phonetic": "Phonetic loss",
     "phone": "Phone loss",
+    "teacher": "Teacher loss",
 }
 """What the columns of a history are called on the page."""
 

@@ -17,15 +17,17 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.manifest import write_text
 from wordprint.stages.options import check
+from wordprint.stages.parts import find_part
 from wordprint.stages.progress import SILENT, Progress
 from wordprint.stages.receipt import Receipt
 from wordprint.train import checkpoint
 from wordprint.train.augment import Sounds
 from wordprint.train.data import TrainingWords
-from wordprint.train.device import make_fabric, quiet_libraries
+from wordprint.train.device import cpu_threads, make_fabric, quiet_libraries
 from wordprint.train.loop import HISTORY, Fit
 from wordprint.train.options import TrainConfig
 from wordprint.train.report import REPORT, render_report
+from wordprint.train.teachers import LESSONS, TEACHERS, lessons
 from wordprint.train.validation import ValidationWords
 from wordprint.words.dataset import WordDataset
 from wordprint.words.split import check_leaks
@@ -87,6 +89,11 @@ def _prepare(fabric: Fabric, words: str | Path, output: Path, config: TrainConfi
     dataset = WordDataset(words)
     check_leaks(dataset)
     sounds = Sounds.read(config.noise, config.rir, round(config.window_s * SAMPLE_RATE))
+    taught = None
+    if config.teacher is not None:
+        teacher = find_part(TEACHERS, config.teacher, "teacher")(cpu_threads(config))
+        with fabric.rank_zero_first():  # the others read what the first has written
+            taught = lessons(dataset, teacher, output / LESSONS, progress)
     validation = ValidationWords.of(dataset, config)
     if validation is None:
         progress.say("no validation word has two tokens: keeping the last network instead of the best")
@@ -95,4 +102,4 @@ def _prepare(fabric: Fabric, words: str | Path, output: Path, config: TrainConfi
         progress.say(
             "validating on {tokens} tokens, {tokens_of_unseen_speakers} of them by speakers not trained on".format(**counts)
         )
-    return Fit(fabric, TrainingWords(dataset, config, sounds), validation, output, config, progress)
+    return Fit(fabric, TrainingWords(dataset, config, sounds, taught), validation, output, config, progress)

@@ -71,8 +71,11 @@ class ValidationWords:
         with torch.inference_mode():
             for start in range(0, len(self.indices), EMBED_BATCH):
                 indices = self.indices[start : start + EMBED_BATCH]
-                crops = self.dataset.crops(indices, self.dataset.centred_starts(indices, window), window, context_samples=0)
-                embeddings.append(network(torch.from_numpy(to_float32(crops)).to(device)).cpu().numpy())
+                starts = self.dataset.centred_starts(indices, window)
+                crops = self.dataset.crops(indices, starts, window, context_samples=0)
+                ends = [self.dataset.at(name, indices) - starts for name in ("start_sample", "end_sample")]
+                spans = torch.from_numpy(np.stack(ends, axis=1).astype(np.float32)).to(device)
+                embeddings.append(network(torch.from_numpy(to_float32(crops)).to(device), spans).cpu().numpy())
         network.train(was_training)
         return np.concatenate(embeddings)
 

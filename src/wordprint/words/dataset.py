@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,20 @@ _PLACE = ("shard", "row", "context_start_sample", "context_end_sample")
 def is_word_dataset(path: str | Path) -> bool:
     """Whether `path` is the folder of a word dataset (and not a folder of words)."""
     return (Path(path) / DATASET).is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class Phones:
+    """Phones of utterances in order: `codes` into `symbols` and when each is spoken (n,), in samples of its utterance.
+
+    Those of utterance u stand at `[first[u], first[u + 1])`.
+    """
+
+    symbols: list[str]
+    codes: NDArray[np.int16]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    first: NDArray[np.int64]
 
 
 class WordDataset:
@@ -133,6 +148,27 @@ class WordDataset:
                 chosen = set(values)
                 keep &= np.array([value in chosen for value in names], bool)[codes]
         return np.flatnonzero(keep)
+
+    @cached_property
+    def phones(self) -> Phones:
+        """The phones of all utterances, laid end to end."""
+        tables = [map_table(self.path / shard["name"]) for shard in self.metadata["phone_shards"]]
+        symbols: dict[str, int] = {}
+        parts: list[tuple[NDArray[Any], ...]] = [tuple(np.empty(0, kind) for kind in (np.int16, np.int32, np.int32, np.int64))]
+        for table in tables:
+            for batch in table.to_batches():
+                values = batch.column("phones").flatten()
+                numbers = np.array([symbols.setdefault(name, len(symbols)) for name in values.dictionary.to_pylist()], np.int16)
+                times = [batch.column(name).flatten().to_numpy() for name in ("start_samples", "end_samples")]
+                counts = np.diff(batch.column("phones").offsets.to_numpy())
+                parts.append((numbers[values.indices.to_numpy()] if len(numbers) else np.empty(0, np.int16), *times, counts))
+        codes, starts, ends, counts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return Phones(list(symbols), codes, starts, ends, np.append(0, np.cumsum(counts, dtype=np.int64)))
+
+    def utterances(self, indices: ArrayLike) -> NDArray[np.int64]:
+        """Which utterance of `phones`, and of all audio shards laid end to end, each segment (B,) lies in."""
+        indices = np.asarray(indices, np.int64)
+        return np.asarray(self._first_row[self.at("shard", indices)] + self.at("row", indices), np.int64)
 
     # audio
 

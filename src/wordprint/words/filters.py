@@ -28,6 +28,7 @@ from wordprint.words.store import (
     arrow,
     audio_name,
     map_table,
+    phones_name,
     segment_schema,
     segments_name,
     write_table,
@@ -70,7 +71,7 @@ def write_segments(
     write_table(stage.output / TYPES, types.to_batches(), types.schema)
     dataset = _dataset(shards, written, second, rules)
     write_json(stage.output / DATASET, dataset)
-    names = [shard["name"] for shard in (*dataset["audio_shards"], *written)]
+    names = [shard["name"] for shard in (*dataset["audio_shards"], *dataset["phone_shards"], *written)]
     return stage.finish(
         total=second.segments + stage.dropped.counts.total(),
         kept=second.segments,
@@ -253,6 +254,7 @@ def _dataset(shards: list[dict[str, Any]], written: list[dict[str, Any]], second
         "corpora": [{"name": name, "licence": licence} for name, licence in sorted(corpora.items())],
         "excluded_words": sorted(rules.excluded),
         "audio_shards": [{"name": audio_name(shard["shard"]), "rows": shard["rows"]} for shard in shards],
+        "phone_shards": [{"name": phones_name(shard["shard"]), "rows": shard["rows"]} for shard in shards],
         "segment_shards": written,
         "config": config_to_json(rules.config),
     }

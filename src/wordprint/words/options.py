@@ -42,6 +42,8 @@ class WordsConfig:
     """Words that must not appear in the dataset."""
     exclude_words_from: tuple[Path, ...] = ()
     """Word folders or text files (one word a line) whose words must not appear in the dataset."""
+    exclude_speakers: tuple[str, ...] = ()
+    """Speakers who must not appear in the dataset, such as those that a model is evaluated on."""
     validation_speakers: float = option(0.1, at_least=0, below=1)
     """Share of speakers kept for validation."""
     test_speakers: float = option(0.1, at_least=0, below=1)

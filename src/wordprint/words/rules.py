@@ -27,6 +27,7 @@ from wordprint.words.split import common_side, side
 NOT_WORDS = frozenset({"spn", "sil", "sp", "nsn"})
 """Names that aligners give to noise and pauses; so are symbols in brackets (`<unk>`, `[noise]`)."""
 EXCLUDED, LISTED, LOW_UTTERANCE, LOW_GOODNESS = "excluded_word", "listed", "low_utterance_goodness", "low_goodness"
+EXCLUDED_SPEAKER = "excluded_speaker"
 AUTO_PERCENTILE = 1.0
 """Words aligned worse than all but this many percent are dropped where min_goodness is 'auto'."""
 AUTO_VALUES = 1 << 18
@@ -87,6 +88,8 @@ class Rules:
         least, goodness = self.config.min_utterance_goodness, record.get("goodness")
         if record.get("listed", ()) is None:
             return LISTED
+        if record["speaker"] in self.config.exclude_speakers:
+            return EXCLUDED_SPEAKER
         return LOW_UTTERANCE if least is not None and goodness is not None and goodness < least else ""
 
     def reason(self, span: Sequence[Word], n_samples: int) -> str:

@@ -33,7 +33,16 @@ from wordprint.words.filters import candidates_path, drop_table, write_segments
 from wordprint.words.options import WordsConfig
 from wordprint.words.rules import LISTED, Rules
 from wordprint.words.shares import fit_shares
-from wordprint.words.store import arrow, audio_batches, audio_name, audio_schema, candidate_schema, write_table
+from wordprint.words.store import (
+    arrow,
+    audio_batches,
+    audio_name,
+    audio_schema,
+    candidate_schema,
+    phone_schema,
+    phones_name,
+    write_table,
+)
 
 Loaded = tuple[NDArray[np.int16], Alignment]
 Load = Callable[[dict[str, Any]], Loaded]
@@ -136,7 +145,9 @@ def load_recording(record: dict[str, Any]) -> Loaded:
 def whole(record: dict[str, Any], n_samples: int) -> Alignment:
     """The alignment of a recording that holds just its transcript."""
     word = Interval(record["transcript"], 0.0, n_samples / SAMPLE_RATE, record.get("goodness"))
-    phones = tuple(Interval(phone, 0.0, n_samples / SAMPLE_RATE) for phone in record.get("phones", "").split())
+    symbols = record.get("phones", "").split()
+    ends = [n_samples / SAMPLE_RATE * place / max(1, len(symbols)) for place in range(len(symbols) + 1)]  # for want of better
+    phones = tuple(map(Interval, symbols, ends, ends[1:]))
     return Alignment(record["utterance_id"], (word,), phones)
 
 
@@ -166,6 +177,8 @@ def _cut_shard(number: int, records: list[dict[str, Any]], output: Path, load: L
     pa = arrow()
     shard = _Shard(number, rules)
     rows = write_table(output / audio_name(number), audio_batches(shard.cut_all(records, load)), audio_schema())
+    phones = pa.Table.from_pylist(shard.phones, schema=phone_schema())
+    write_table(output / phones_name(number), phones.to_batches(), phones.schema)
     table = pa.table(shard.columns(), schema=candidate_schema())
     write_table(candidates_path(output, number), table.to_batches(), table.schema)
     return {
@@ -189,6 +202,7 @@ class _Shard:
         self.number, self.rules = number, rules
         self.rows: list[tuple[Any, ...]] = []
         self.segments: list[Segment] = []
+        self.phones: list[dict[str, Any]] = []
         self.dropped: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self.unusable: list[dict[str, str]] = []
@@ -215,6 +229,7 @@ class _Shard:
                 place = (record["utterance_id"], record["speaker"], record["corpus"], self.number, row)
                 self.segments += result.segments
                 self.rows += [place] * len(result.segments)
+                self.phones.append(_timed(alignment, len(samples)))
                 self.samples += len(samples)
                 row += 1
                 yield record, samples
@@ -230,6 +245,16 @@ class _Shard:
         )
         places = [np.array(columns[name], np.uint64) for name in ("start_sample", "end_sample")]
         return columns | {"type_hash": types, "speaker_hash": speakers, "token_hash": mix(utterances, *places)}
+
+
+def _timed(alignment: Alignment, n_samples: int) -> dict[str, Any]:
+    """The phones as a row of `store.phone_schema`; what lies beyond the end of the audio is left out."""
+    spoken = [phone for phone in alignment.phones if phone.start_s * SAMPLE_RATE < n_samples]
+    return {
+        "phones": [phone.symbol for phone in spoken],
+        "start_samples": [round(phone.start_s * SAMPLE_RATE) for phone in spoken],
+        "end_samples": [min(round(phone.end_s * SAMPLE_RATE), n_samples) for phone in spoken],
+    }
 
 
 def _described(record: dict[str, Any]) -> dict[str, Any]:

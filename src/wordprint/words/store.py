@@ -1,6 +1,7 @@
 """Files of a word dataset: the Arrow schemas, and how shards are written and mapped back.
 
     DATASET/audio-00000.arrow      each utterance's waveform once
+    DATASET/phones-00000.arrow     one row per utterance of that audio shard: its phones and when each is spoken
     DATASET/segments-00000.arrow   one row per word or phrase, a stretch of an utterance
     DATASET/types.arrow            one row per word type
     DATASET/dataset.json           counts, shards, options
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from wordprint.errors import InputError, require_extra
 from wordprint.stages.manifest import atomic_path
 
-SCHEMA = "wordprint.words/1"
+SCHEMA = "wordprint.words/2"
 DATASET = "dataset.json"
 TYPES = "types.arrow"
 SPLITS = ("train", "validation", "test", "held_out")
@@ -46,6 +47,10 @@ def audio_name(shard: int) -> str:
     return f"audio-{shard:05d}.arrow"
 
 
+def phones_name(shard: int) -> str:
+    return f"phones-{shard:05d}.arrow"
+
+
 def segments_name(shard: int) -> str:
     return f"segments-{shard:05d}.arrow"
 
@@ -60,6 +65,15 @@ def audio_schema() -> Any:
             ("corpus", pa.string()),
             ("samples", pa.large_list(pa.field("sample", pa.int16(), nullable=False))),
         ]
+    )
+
+
+def phone_schema() -> Any:
+    """Phones of an utterance in order, as often as there are starts and ends (samples from its start)."""
+    pa = arrow()
+    samples = pa.list_(pa.field("sample", pa.int32(), nullable=False))
+    return pa.schema(
+        [("phones", pa.list_(pa.dictionary(pa.int16(), pa.string()))), ("start_samples", samples), ("end_samples", samples)]
     )
 
 

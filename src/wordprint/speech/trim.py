@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,12 @@ class Speech:
 
 
 def find_speech(samples: NDArray[np.float32]) -> Speech:
-    """The most prominent stretch of sound in (N,) samples: the one with the largest sum of dB above the threshold.
+    """The most prominent stretch of sound in (N,) samples: the one with the largest sum of dB above the threshold."""
+    return find_all_speech(samples)[0]
+
+
+def find_all_speech(samples: NDArray[np.float32]) -> list[Speech]:
+    """All stretches of sound in (N,) samples, one at least, the most prominent first.
 
     The threshold adapts to the recording: 35 % of the way from its noise floor (10th percentile of the 25 ms levels)
     to its loudest 50 ms, but never more than 35 dB below the latter. Pauses up to 0.3 s are bridged, clicks ignored.
@@ -48,10 +54,29 @@ def find_speech(samples: NDArray[np.float32]) -> Speech:
     peak_db, floor_db = float(smooth_db.max()), float(np.percentile(levels_db, 10))
     threshold_db = max(floor_db + _ABOVE_FLOOR * (peak_db - floor_db), peak_db - _BELOW_PEAK_DB)
     regions = _regions(smooth_db >= threshold_db - 1e-6)
-    start, end = max(regions, key=lambda region: float((smooth_db[region[0] : region[1]] - threshold_db).sum()))
+    regions.sort(key=lambda region: -float((smooth_db[region[0] : region[1]] - threshold_db).sum()))
     margin = _FRAME // 2 + round(_EDGE_S * SAMPLE_RATE)  # from the middle of a frame to what is kept
-    middles = start * _HOP + _FRAME // 2, (end - 1) * _HOP + _FRAME // 2
-    return Speech(max(0, middles[0] - margin), min(len(samples), middles[1] + margin), peak_db)
+    found = []
+    for start, end in regions:
+        middles = start * _HOP + _FRAME // 2, (end - 1) * _HOP + _FRAME // 2
+        loudest = float(smooth_db[start:end].max())
+        found.append(Speech(max(0, middles[0] - margin), min(len(samples), middles[1] + margin), loudest))
+    return found
+
+
+def contrast_db(samples: NDArray[np.float32]) -> float:
+    """How far the loudest 50 ms of (N,) samples stand above their quietest tenth; steady noise has 2 dB or 3."""
+    levels_db = _levels_db(samples)
+    return float(levels_db.max() - np.percentile(levels_db, 10))
+
+
+def noise_db(samples: NDArray[np.float32], speeches: Sequence[Speech]) -> float | None:
+    """Level of what lies outside the speech, in dB of full scale; None where that is less than 0.1 s."""
+    levels_db = _levels_db(samples)
+    outside = np.ones(len(levels_db), bool)
+    for speech in speeches:
+        outside[max(0, speech.start_sample // _HOP - 2) : speech.end_sample // _HOP + 1] = False
+    return float(np.median(levels_db[outside])) if outside.sum() >= 10 else None
 
 
 def _levels_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -82,3 +107,12 @@ def _regions(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
         else:
             merged.append((start, end))
     return merged
+
+
+def centred(samples: NDArray[np.float32], speech: Speech, window_samples: int) -> NDArray[np.float32]:
+    """(window_samples,) of the recording with the middle of its speech in the middle; zeros beyond the recording."""
+    start = (speech.start_sample + speech.end_sample - window_samples) // 2
+    window = np.zeros(window_samples, np.float32)
+    piece = samples[max(0, start) : start + window_samples]
+    window[max(0, -start) : max(0, -start) + len(piece)] = piece
+    return window

@@ -1,0 +1,178 @@
+"""Commands for those who make keywords: enroll them, correct their mistakes, list, remove, rename and test them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from json import dumps
+from pathlib import Path
+
+from wordprint import pipeline
+from wordprint.commands.keywords import first_that_ends
+from wordprint.errors import ConfigError, EnrollmentError, InputError
+from wordprint.model import Model
+from wordprint.spot.best import best_spans
+from wordprint.spot.correct import add_mistake, add_shots
+from wordprint.spot.enrollment import Enrollment, Keyword
+from wordprint.spot.options import SpotConfig
+from wordprint.spot.verdict import verdict
+from wordprint.stages.units import readable_bytes
+
+DEFAULT = Path("keywords.json")
+
+
+def enroll(
+    arguments: tuple[str, ...],
+    output: Path,
+    threshold: float | None,
+    phones: str | None,
+    false_alarms_per_hour: float | None,
+    background: Path | None,
+    json: bool,
+) -> None:
+    name, arguments = first_that_ends(".onnx", arguments)
+    if not arguments:
+        usage = 'wordprint enroll [MODEL.onnx] "lights on" [a.wav b.wav c.wav]'
+        raise ConfigError("a keyword is needed, and its recordings where there are some", remedy=usage)
+    model = Model(name)
+    before = Enrollment.load(output).find(arguments[0]) if output.is_file() else None
+    if threshold is not None and false_alarms_per_hour is not None:
+        raise ConfigError("threshold and false_alarms_per_hour are both set", expected="one of them: the second sets the first")
+    made = pipeline.enroll(
+        model,
+        arguments[0],
+        arguments[1:],
+        output,
+        SpotConfig(threshold=threshold),
+        phones=phones,
+        false_alarms_per_hour=false_alarms_per_hour,
+        background=background,
+    )
+    keyword = made.named(arguments[0])
+    found = verdict(model, keyword)
+    if json:
+        print(dumps({**found.to_json(), "file": str(output), "replaced": before is not None}, ensure_ascii=False))
+        return
+    _show(keyword)
+    for line in found.problems:
+        print(f"note: {line}", file=sys.stderr)
+    for line in found.facts:
+        print(line)
+    where = "replaces the one before in" if before is not None else "→"
+    print(f"'{keyword.keyword}' enrolled {_from(keyword)}, threshold {keyword.threshold:.2f} {where} {output}")
+
+
+def correct(arguments: tuple[str, ...], missed: bool, threshold: float | None) -> None:
+    name, arguments = first_that_ends(".onnx", arguments)
+    file, arguments = first_that_ends(".json", arguments)
+    if not arguments or (len(arguments) < 2 and threshold is None):
+        usage = 'wordprint correct [KEYWORDS.json] "lights on" false-alarm.wav …, or missed.wav … --missed'
+        raise ConfigError("a keyword and recordings of its mistakes are needed", remedy=usage)
+    path, model = Path(file or DEFAULT), Model(name)
+    enrollment = Enrollment.load(path)
+    enrollment.check(model, str(path))
+    keyword, recordings = enrollment.named(arguments[0]), arguments[1:]
+    if threshold is not None:
+        enrollment = enrollment.with_threshold(keyword.keyword, threshold)
+        print(f"'{keyword.keyword}': threshold {keyword.threshold:.2f} → {threshold:.2f}")
+    if recordings and missed:
+        enrollment = add_shots(model, enrollment, keyword.keyword, recordings)
+        keyword = enrollment.named(keyword.keyword)
+        print(f"'{keyword.keyword}' has {len(keyword.shots)} recordings now")
+    elif recordings:
+        enrollment = _not(model, enrollment, keyword, recordings)
+    enrollment.save(path)
+
+
+def _not(model: Model, enrollment: Enrollment, keyword: Keyword, recordings: tuple[str, ...]) -> Enrollment:
+    """With the best span of each recording remembered as a mistake."""
+    for recording in recordings:
+        only = replace(enrollment, keywords=(enrollment.named(keyword.keyword),))
+        (best,) = best_spans(model, only, recording)
+        enrollment = add_mistake(enrollment, keyword.keyword, best.vector, recording)
+        after = replace(enrollment, keywords=(enrollment.named(keyword.keyword),))
+        (now,) = best_spans(model, after, recording)
+        print(f"{recording}: similarity {best.similarity:.2f} → {now.similarity:.2f} (threshold {keyword.threshold:.2f})")
+    return enrollment
+
+
+def web(arguments: tuple[str, ...], output: Path, onnxruntime_web: Path | None) -> None:
+    from wordprint.export.web import write_page
+
+    name, arguments = first_that_ends(".onnx", arguments)
+    file, others = first_that_ends(".json", arguments)
+    if others:
+        raise ConfigError(f"'{others[0]}' is neither a model nor an enrollment", expected="[MODEL.onnx] [KEYWORDS.json]")
+    files = write_page(Model(name), Enrollment.load(file or DEFAULT), output, onnxruntime_web=onnxruntime_web)
+    size = readable_bytes(sum(path.stat().st_size for path in files))
+    print(f"{len(files)} files, {size} → {output}; look at it with: python -m http.server --directory {output}")
+
+
+def keywords(arguments: tuple[str, ...]) -> None:
+    actions = {"list": _list, "remove": _remove, "rename": _rename, "test": _test}
+    model, arguments = first_that_ends(".onnx", arguments)
+    file, arguments = first_that_ends(".json", arguments)
+    action, *names = arguments or ("list",)
+    if action not in actions:
+        raise ConfigError(f"there is no action '{action}'", expected=f"one of {', '.join(actions)}")
+    path = Path(file or DEFAULT)
+    actions[action](path, Enrollment.load(path), names, model)
+
+
+def _list(path: Path, enrollment: Enrollment, names: list[str], model: str | None) -> None:
+    _require(names, 0, "list")
+    for keyword in enrollment.keywords:
+        mistakes = f", {len(keyword.mistakes)} mistakes corrected" if keyword.mistakes else ""
+        print(f"{keyword.keyword}: {_from(keyword)}, {keyword.duration_s:.2f} s, threshold {keyword.threshold:.2f}{mistakes}")
+    if not enrollment.keywords:
+        print(f"no keyword is enrolled in {path}")
+
+
+def _remove(path: Path, enrollment: Enrollment, names: list[str], model: str | None) -> None:
+    _require(names, 1, "remove KEYWORD")
+    keyword = enrollment.named(names[0])
+    enrollment.without(keyword.keyword).save(path)
+    print(f"'{keyword.keyword}' removed from {path}")
+
+
+def _rename(path: Path, enrollment: Enrollment, names: list[str], model: str | None) -> None:
+    _require(names, 2, "rename KEYWORD NEW")
+    keyword, new = enrollment.named(names[0]), " ".join(names[1].split())
+    taken = enrollment.find(new)
+    if not new or (taken is not None and taken is not keyword):
+        raise EnrollmentError(
+            f"'{names[1]}' is {'the name of another keyword' if new else 'no name'}", expected="a name that is free"
+        )
+    renamed = tuple(replace(word, keyword=new) if word is keyword else word for word in enrollment.keywords)
+    replace(enrollment, keywords=renamed).save(path)
+    print(f"'{keyword.keyword}' is now '{new}' in {path}")
+
+
+def _test(path: Path, enrollment: Enrollment, names: list[str], model: str | None) -> None:
+    if not names:
+        raise ConfigError("no recording was named", remedy="wordprint keywords test RECORDING…")
+    engine = Model(model)
+    enrollment.check(engine, str(path))
+    for recording in names:
+        for keyword, best in zip(enrollment.keywords, best_spans(engine, enrollment, recording), strict=True):
+            sign = "≥" if best.similarity >= keyword.threshold else "<"
+            place = f"{best.onset_s:.2f}–{best.offset_s:.2f} s"
+            print(f"{recording}: {keyword.keyword}: {best.similarity:.2f} {sign} {keyword.threshold:.2f} at {place}")
+
+
+def _require(names: list[str], count: int, usage: str) -> None:
+    if len(names) != count:
+        raise InputError(f"{len(names)} names", expected=f"{count or 'none'}", remedy=f"wordprint keywords [KEYWORDS.json] {usage}")
+
+
+def _show(keyword: Keyword) -> None:
+    """A line for each shot."""
+    for shot in keyword.shots:
+        noise = "" if shot.snr_db is None else f", background {shot.snr_db:.0f} dB below"
+        alike = "" if shot.agreement is None else f", {shot.agreement:.2f} like the others"
+        print(f"{shot.name}: speech at {shot.start_s:.2f}–{shot.end_s:.2f} s, {shot.level_db:.0f} dB{noise}{alike}")
+
+
+def _from(keyword: Keyword) -> str:
+    shots = f"{len(keyword.shots)} recording{'s' * (len(keyword.shots) != 1)}"
+    return f"from {shots}" if keyword.shots else f"as typed ({' or '.join(keyword.phones)})"

@@ -1,0 +1,190 @@
+// The spotter of wordprint in the browser: spot/stream.py, match.py and decide.py over the same ONNX files.
+import * as ort from "./ort.wasm.min.mjs";
+
+ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
+ort.env.wasm.numThreads = 1;
+
+/** One stream: push(samples) resolves to the detections that they bring. Samples are 16 kHz mono, full scale ±1. */
+export class Spotter {
+  static async load(base = "./") {
+    const config = await (await fetch(base + "keywords.json")).json();
+    const [encoder, head] = await Promise.all(
+      ["encoder.onnx", "head.onnx"].map((name) => ort.InferenceSession.create(base + name)));
+    return new Spotter(config, encoder, head);
+  }
+
+  constructor(config, encoder, head) {
+    Object.assign(this, { config, encoder, head });
+    const longest = Math.ceil(Math.max(...config.lengths_s) * config.sample_rate);
+    this.longest = longest;
+    this.width = config.silence.length;
+    this.kept = Math.floor(longest / config.frame_samples) + config.block_samples / config.frame_samples + 4;
+    this.prototypes = config.keywords.map((word) => word.prototypes.map((vector) => Float32Array.from(vector)));
+    this.mistakes = config.keywords.map((word) => word.mistakes.map((vector) => Float32Array.from(vector)));
+    this.allowed = config.keywords.map((word) => config.lengths_s.map((_, place) => word.lengths.includes(place)));
+    this.reset();
+  }
+
+  reset() {
+    const { config, kept, width } = this;
+    this.frames = new Float32Array(kept * width);
+    for (let row = 0; row < kept; row++) this.frames.set(config.silence, row * width);
+    this.powers = new Float64Array(kept + config.delay_frames);
+    this.pending = new Float32Array(config.block_samples);
+    this.filled = 0;
+    this.heard = 0;
+    this.total = Infinity;
+    const bytes = Uint8Array.from(atob(config.state), (character) => character.charCodeAt(0));
+    const state = new Float32Array(bytes.buffer);
+    this.state = new ort.Tensor("float32", state, [1, state.length]);
+    this.candidate = null;
+    this.deafUntil = -1;
+    this.spent = config.keywords.map(() => false);
+    this.similarities = config.keywords.map(() => -Infinity);
+  }
+
+  async push(samples) {
+    const found = [];
+    for (let used = 0; used < samples.length;) {
+      const piece = samples.subarray(used, used + this.pending.length - this.filled);
+      this.pending.set(piece, this.filled);
+      this.filled += piece.length;
+      used += piece.length;
+      if (this.filled === this.pending.length) {
+        const detection = await this.look();
+        if (detection) found.push(detection);
+      }
+    }
+    return found;
+  }
+
+  /** The stream has ended: what its last moments bring, as if silence followed. */
+  async finish() {
+    const { config } = this;
+    this.total = this.heard + this.filled;
+    const rest = Math.floor(this.longest / 2) + (config.delay_frames + 1) * config.frame_samples + config.block_samples;
+    const found = await this.push(new Float32Array(rest));
+    const last = this.decide(config.keywords.map(() => false));
+    if (last) found.push(last);
+    this.reset();
+    return found;
+  }
+
+  async look() {
+    const { config, width } = this;
+    const samples = new ort.Tensor("float32", this.pending.slice(), [1, this.pending.length]);
+    const out = await this.encoder.run({ samples, state: this.state });
+    this.state = out.following;
+    const fresh = out.frames.dims[1];
+    this.frames.copyWithin(0, fresh * width);
+    this.frames.set(out.frames.data, this.frames.length - fresh * width);
+    this.powers.copyWithin(0, fresh);
+    for (let frame = 0; frame < fresh; frame++) {
+      this.powers[this.powers.length - fresh + frame] = variance(this.pending, frame * config.frame_samples, config.frame_samples);
+    }
+    this.heard += this.pending.length;
+    this.filled = 0;
+    const best = await this.compare(fresh);
+    if (!best) return null;
+    this.similarities = best.map((one) => one.similarity);
+    return this.step(best);
+  }
+
+  /** The best span of each keyword that ends in the newest frames; null where none does. */
+  async compare(fresh) {
+    const { config, kept, width } = this;
+    const best = config.keywords.map(() => ({ similarity: -Infinity, onset: 0, offset: 0 }));
+    const newest = this.heard / config.frame_samples - 1 - config.delay_frames, first = newest - kept + 1;
+    const sums = [0];
+    for (let row = 0; row < kept; row++) sums.push(sums[row] + this.powers[row]);
+    const spans = [];
+    let ends = 0;
+    for (let number = newest - fresh + 1; number <= newest; number++) {
+      if ((((number + 1) % config.hop_frames) + config.hop_frames) % config.hop_frames !== 0) continue;
+      ends++;
+      config.lengths_s.forEach((length_s, place) => {
+        const offset = number + 0.5, onset = offset - (length_s * config.sample_rate) / config.frame_samples;
+        const middle = ((onset + offset) / 2) * config.frame_samples;
+        const low = clamp(Math.round(onset - first), 0, kept), high = clamp(Math.round(offset - first), 0, kept);
+        if (middle < 0 || middle > this.total || sums[high] - sums[low] < config.min_power * Math.max(high - low, 1)) return;
+        spans.push({ onset, offset, place });
+      });
+    }
+    if (!spans.length) return ends ? best : null;
+    const beside = 2 + Math.max(...spans.map((span) => span.offset - span.onset)) / 4;
+    const lowest = Math.max(0, Math.floor(Math.min(...spans.map((span) => span.onset)) - first - beside));
+    const bounds = new Float32Array(spans.length * 2);
+    spans.forEach((span, row) => bounds.set([span.onset - first - lowest, span.offset - first - lowest], 2 * row));
+    const { vectors } = await this.head.run({
+      frames: new ort.Tensor("float32", this.frames.slice(lowest * width), [kept - lowest, width]),
+      spans: new ort.Tensor("float32", bounds, [spans.length, 2]),
+    });
+    const size = vectors.dims[1];
+    spans.forEach((span, row) => {
+      const vector = vectors.data.subarray(row * size, (row + 1) * size);
+      config.keywords.forEach((_, word) => {
+        if (!this.allowed[word][span.place]) return;
+        const mistaken = Math.max(-Infinity, ...this.mistakes[word].map((mistake) => dot(vector, mistake)));
+        for (const prototype of this.prototypes[word]) {
+          let similarity = dot(vector, prototype);
+          similarity -= config.mistaken * Math.max(mistaken - similarity + config.mistake_margin, 0);
+          if (similarity > best[word].similarity) {
+            best[word] = { similarity, onset: span.onset * config.frame_samples, offset: span.offset * config.frame_samples };
+          }
+        }
+      });
+    });
+    return best;
+  }
+
+  /** The decision logic of spot/decide.py: one look in, a detection or null out. */
+  step(best) {
+    const { config } = this;
+    const margins = best.map((one, word) => one.similarity - config.keywords[word].threshold);
+    const hits = margins.map((margin) => margin >= 0);
+    this.spent = this.spent.map((spent, word) => spent && hits[word]);
+    if (this.heard >= this.deafUntil) {
+      let word = -1;
+      margins.forEach((margin, number) => {
+        if (hits[number] && !this.spent[number] && (word < 0 || margin > margins[word])) word = number;
+      });
+      if (word >= 0 && (!this.candidate || margins[word] > this.candidate.margin)) {
+        this.candidate = { word, end: this.heard, margin: margins[word], ...best[word] };
+      }
+    }
+    if (!this.candidate || this.heard - this.candidate.end < config.hold_samples) return null;
+    return this.decide(hits);
+  }
+
+  decide(hits) {
+    const { config, candidate } = this;
+    if (!candidate) return null;
+    this.candidate = null;
+    this.deafUntil = candidate.end + config.refractory_samples;
+    this.spent[candidate.word] = hits[candidate.word];
+    const seconds = (samples) => Math.round((1000 * samples) / config.sample_rate) / 1000;
+    return {
+      keyword: config.keywords[candidate.word].keyword,
+      onset_s: Math.max(0, seconds(candidate.onset)),
+      offset_s: seconds(candidate.offset),
+      time_s: seconds(Math.min(this.heard, this.total)),
+      similarity: Math.round(1e4 * candidate.similarity) / 1e4,
+    };
+  }
+}
+
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+function dot(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+function variance(samples, start, count) {
+  let sum = 0, squares = 0;
+  for (let i = start; i < start + count; i++) sum += samples[i];
+  const mean = sum / count;
+  for (let i = start; i < start + count; i++) squares += (samples[i] - mean) ** 2;
+  return squares / count;
+}

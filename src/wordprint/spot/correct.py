@@ -1,0 +1,55 @@
+"""Mistakes remembered: a false alarm becomes a vector that spans must be further from than from the keyword; no retraining."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.errors import EnrollmentError
+from wordprint.model import Model
+from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.spot.enrollment import Enrollment, Mistake
+from wordprint.spot.shots import Recording, make_shots, normalised, read_takes, rounded
+
+MOST_MISTAKES = 50
+"""Remembered of a keyword; the oldest go."""
+
+
+def add_mistake(enrollment: Enrollment, name: str, vector: NDArray[np.float32], label: str) -> Enrollment:
+    """With the span of a false alarm, by its unit vector (D,), remembered."""
+    keyword = enrollment.named(name)
+    similarity = float((np.array(keyword.prototypes, np.float32) @ vector).max())
+    made = Mistake(label, round(similarity, 4), rounded(vector))
+    return enrollment.add(replace(keyword, mistakes=(*keyword.mistakes, made)[-MOST_MISTAKES:]))
+
+
+def add_shots(
+    model: Model, enrollment: Enrollment, name: str, recordings: Sequence[Recording], sample_rate: int = SAMPLE_RATE
+) -> Enrollment:
+    """With more recordings of a keyword, which was missed in them: shots like those that it was enrolled with.
+
+    Raises EnrollmentError when none can be used.
+    """
+    keyword = enrollment.named(name)
+    takes, rejected = read_takes(model, recordings, sample_rate)
+    if not takes:
+        raise EnrollmentError(f"no usable recording of '{keyword.keyword}': {'; '.join(rejected)}")
+    fresh = make_shots(takes)
+    shots = (*keyword.shots, *fresh)
+    vectors = [np.array(shot.embedding, np.float32) for shot in shots]
+    if keyword.phones and not keyword.shots:  # it was typed: its text counts as one of the recordings, as at enrollment
+        prototypes = np.array(keyword.prototypes, np.float32)
+        vectors.append(prototypes[int(np.argmax(prototypes @ np.mean(vectors, axis=0)))])
+    return enrollment.add(
+        replace(
+            keyword,
+            prototypes=(rounded(normalised(np.mean(vectors, axis=0))),),
+            duration_s=round(median(shot.end_s - shot.start_s for shot in shots), 3),
+            shots=shots,
+            rejected=(*keyword.rejected, *rejected),
+        )
+    )

@@ -1,0 +1,62 @@
+"""What spans of a stream are alike: every span is compared with every keyword whose lengths it has, in one matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.spot.enrollment import Keyword
+from wordprint.spot.spans import OF_SHOTS, OF_TEXT, length_s, places
+
+MISTAKEN, MISTAKE_MARGIN = 1.0, 0.0
+"""What a span loses for each 0.01 by which it is nearer to a mistake than to the keyword, less the margin."""
+
+
+class Matcher:
+    """The prototypes of W keywords, and the G lengths of spans that are tried for them: `lengths_s` (G,), ascending."""
+
+    def __init__(self, keywords: Sequence[Keyword]) -> None:
+        of_keyword = [places(word.duration_s, OF_SHOTS if word.shots else OF_TEXT) for word in keywords]
+        used = sorted({place for found in of_keyword for place in found})
+        self.lengths_s = np.array([length_s(place) for place in used])
+        counts = [len(word.prototypes) for word in keywords]
+        self._prototypes = np.array([vector for word in keywords for vector in word.prototypes], np.float32)
+        self._first = np.cumsum([0, *counts])[:-1]
+        mine = np.array([[place in found for place in used] for found in of_keyword], bool).reshape(len(keywords), len(used))
+        self._not_mine = ~np.repeat(mine, counts, axis=0).T  # (G, P)
+        self._keyword = np.repeat(np.arange(len(keywords)), counts)
+        self._mistakes = [
+            (np.flatnonzero(self._keyword == number), np.array([one.embedding for one in word.mistakes], np.float32))
+            for number, word in enumerate(keywords)
+            if word.mistakes
+        ]
+
+    def best(self, vectors: NDArray[np.float32], heard: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Highest similarity (W,) of each keyword among spans that end at E places, and which of all spans has it (W,).
+
+        `vectors` (E·G, D) are those of all spans, the lengths of one end after the other; of spans that are not `heard` (E·G,) the
+        similarity is -inf.
+        """
+        similarities = self._similarities(vectors)
+        shape = (-1, *self._not_mine.shape)
+        similarities.reshape(shape)[:, self._not_mine] = -np.inf
+        similarities[~heard] = -np.inf
+        which = similarities.argmax(axis=0)
+        highest = similarities[which, np.arange(len(which))]
+        best = np.maximum.reduceat(highest, self._first)
+        ordered = np.lexsort((-highest, self._keyword))
+        return best, which[ordered[self._first]]
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which lengths (G, W) are tried for each keyword."""
+        return np.asarray(~self._not_mine[:, self._first])
+
+    def _similarities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, P), less what mistakes take."""
+        similarities = vectors @ self._prototypes.T
+        for prototypes, mistakes in self._mistakes:
+            nearer = (vectors @ mistakes.T).max(axis=1, keepdims=True) - similarities[:, prototypes]
+            similarities[:, prototypes] -= MISTAKEN * np.maximum(nearer + MISTAKE_MARGIN, 0)
+        return np.asarray(similarities)

@@ -1,0 +1,181 @@
+"""Shots: what a recording of a keyword holds, how good it is, and why another can't be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordprint.errors import AudioError
+from wordprint.model import SpanEmbedder
+from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample
+from wordprint.speech.mix import as_samples
+from wordprint.speech.trim import Speech, contrast_db, find_all_speech, noise_db
+from wordprint.spot.enrollment import Shot
+
+MAX_SPEECH_S = 3.0
+"""Longest keyword."""
+SHORTEST_S = 0.16
+"""Sound shorter than this, 0.12 s of edges included, is no word."""
+SHORT_S = 0.2
+"""Speech shorter than this, edges included, is likelier a knock than a word."""
+SILENT_DB = -55.0
+"""A shot whose loudest 50 ms is below this holds no usable speech."""
+FLAT_DB, STEADY_S = 6.0, 0.6
+"""A recording that is all sound, longer than this, and whose loudest part stands out less is steady noise or a tone."""
+NOISY_DB = 15.0
+"""Noise nearer to the speech than this is worth telling."""
+CLIPPED_SHARE = 0.001
+"""Share of samples at full scale from which a shot is called clipped."""
+UNLIKE = 0.3
+"""A shot less similar than this to the mean of the others is most likely another word, or cut off."""
+SAME = 0.55
+"""Two stretches of one recording that are more alike than this are the same keyword, said twice."""
+
+Recording = str | Path | NDArray[np.float32] | NDArray[np.int16]
+"""A file in any format, or samples (N,) or (N, 1), float at full scale ±1 or int16."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """One time that a keyword is said in a recording, and the unit vector (D,) of it."""
+
+    label: str
+    samples: NDArray[np.float32]
+    speech: Speech
+    vector: NDArray[np.float32]
+    noise_db: float | None
+    left_out: tuple[Speech, ...] = ()
+    """Other speech in the recording that is not this keyword."""
+    take: str = ""
+    """Which time it is, of several."""
+
+
+def read_takes(model: SpanEmbedder, recordings: Sequence[Recording], sample_rate: int) -> tuple[list[Take], list[str]]:
+    """All takes in the recordings, and a line for each recording that can't be used."""
+    takes: list[Take] = []
+    rejected = []
+    for number, recording in enumerate(recordings, start=1):
+        label = str(recording) if isinstance(recording, (str, Path)) else f"recording {number}"
+        try:
+            samples = read_audio(recording) if isinstance(recording, (str, Path)) else _heard(recording, label, sample_rate)
+        except AudioError as error:
+            rejected.append(str(error))
+            continue
+        speeches = find_all_speech(samples)
+        if reason := _unusable(samples, speeches):
+            rejected.append(f"{label} {reason}")
+        else:
+            takes += _takes(model, label, samples, speeches)
+    return takes, rejected
+
+
+def make_shots(takes: Sequence[Take]) -> tuple[Shot, ...]:
+    """Each take as a shot of the keyword, compared with the others."""
+    vectors = np.stack([take.vector for take in takes])
+    columns = zip(takes, _agreements(vectors), _twins(takes), strict=True)
+    return tuple(_shot(take, agreement, twin) for take, agreement, twin in columns)
+
+
+def _heard(recording: NDArray[Any], label: str, sample_rate: int) -> NDArray[np.float32]:
+    samples = as_samples(recording, label)
+    if samples.size == 0:
+        raise AudioError(f"{label} holds no audio (0 samples)", reason="empty_audio")
+    return resample(samples, sample_rate, SAMPLE_RATE)
+
+
+def _unusable(samples: NDArray[np.float32], speeches: Sequence[Speech]) -> str:
+    """Why a recording can't be used, or an empty text."""
+    speech = speeches[0]
+    if speech.level_db < SILENT_DB:
+        return f"is silent (loudest part {speech.level_db:.0f} dB of full scale)"
+    if speech.duration_s > MAX_SPEECH_S:
+        return f"holds {speech.duration_s:.1f} s of speech, more than {MAX_SPEECH_S:g} s"
+    if speech.duration_s < SHORTEST_S:
+        return f"holds {speech.duration_s:.2f} s of sound, too little for a word"
+    steady = speech.duration_s > max(STEADY_S, 0.9 * len(samples) / SAMPLE_RATE)
+    if steady and (contrast := contrast_db(samples)) < FLAT_DB:
+        return f"holds no speech that stands out (its loudest part is {contrast:.0f} dB above its quietest)"
+    return ""
+
+
+def _takes(model: SpanEmbedder, label: str, samples: NDArray[np.float32], speeches: Sequence[Speech]) -> list[Take]:
+    """The most prominent stretch of speech, and every other that is the same keyword again."""
+    whole = [speech for speech in speeches if SHORT_S <= speech.duration_s <= MAX_SPEECH_S] or list(speeches[:1])
+    vectors = [model.vector(samples, speech) for speech in whole]
+    same = [float(vector @ vectors[0]) > SAME for vector in vectors]
+    said = sorted((speech.start_sample, number) for number, speech in enumerate(whole) if number == 0 or same[number])
+    others = tuple(speech for speech, alike in zip(whole[1:], same[1:], strict=True) if not alike)
+    floor = noise_db(samples, speeches)
+    return [
+        Take(
+            label,
+            samples,
+            whole[number],
+            vectors[number],
+            floor,
+            others if place == 1 else (),
+            "" if len(said) == 1 else f"{place} of {len(said)}",
+        )
+        for place, (_, number) in enumerate(said, start=1)
+    ]
+
+
+def _twins(takes: Sequence[Take]) -> list[str | None]:
+    """For each take the label of an earlier one with the same samples, or None."""
+    first: dict[bytes, int] = {}
+    cut = [take.samples[take.speech.start_sample : take.speech.end_sample].tobytes() for take in takes]
+    numbers = [first.setdefault(samples, number) for number, samples in enumerate(cut)]
+    return [takes[other].label if other != number else None for number, other in enumerate(numbers)]
+
+
+def _shot(take: Take, agreement: float | None, twin: str | None) -> Shot:
+    speech = take.speech
+    warnings = [] if twin is None else [f"the same recording as {twin}: another take is better"]
+    clipped = float(np.mean(np.abs(take.samples[speech.start_sample : speech.end_sample]) >= 0.999))
+    if clipped > CLIPPED_SHARE:
+        warnings.append(f"clipped ({clipped:.1%} of the samples at full scale): record it at a lower level")
+    if speech.duration_s < SHORT_S:
+        warnings.append(f"short: {speech.duration_s:.2f} s of speech")
+    snr_db = None if take.noise_db is None else round(speech.level_db - take.noise_db, 1)
+    if snr_db is not None and snr_db < NOISY_DB:
+        warnings.append(f"noisy: the background is only {snr_db:.0f} dB below the speech")
+    for other in take.left_out:
+        start_s, end_s = other.start_sample / SAMPLE_RATE, other.end_sample / SAMPLE_RATE
+        warnings.append(f"other speech at {start_s:.1f}–{end_s:.1f} s is left out")
+    if agreement is not None and agreement < UNLIKE:
+        warnings.append(f"unlike the other recordings (similarity {agreement:.2f})")
+    return Shot(
+        recording=take.label,
+        start_s=round(speech.start_sample / SAMPLE_RATE, 3),
+        end_s=round(speech.end_sample / SAMPLE_RATE, 3),
+        level_db=round(speech.level_db, 1),
+        snr_db=snr_db,
+        embedding=rounded(take.vector),
+        agreement=agreement,
+        warnings=tuple(warnings),
+        take=take.take,
+    )
+
+
+def _agreements(vectors: NDArray[np.float32]) -> list[float | None]:
+    """Similarity of each of (K, D) to the mean of the others; None for a single one."""
+    if len(vectors) == 1:
+        return [None]
+    others = vectors.sum(axis=0) - vectors
+    return [round(float(normalised(mean) @ vector), 4) for mean, vector in zip(others, vectors, strict=True)]
+
+
+def rounded(vector: NDArray[np.float32]) -> tuple[float, ...]:
+    """Seven decimals are what float32 holds of a unit vector."""
+    return tuple(round(value, 7) for value in vector.tolist())
+
+
+def normalised(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(D,) to length 1."""
+    length = float(np.linalg.norm(vector))
+    return vector / np.float32(length) if length > 0 else vector

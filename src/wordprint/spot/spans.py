@@ -1,0 +1,34 @@
+"""Which spans of a stream are tried for a keyword: a few lengths around that of its shots, from one grid for all keywords.
+
+The grid is what makes many keywords cheap: a span is pooled once, whoever asks for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+STEP = 0.14
+"""Lengths are exp(STEP · k) seconds: each 15 % longer than the one before."""
+SHORTEST_S, LONGEST_S = 0.14, 3.0
+PHONE_S, BESIDE_S = 0.075, 0.08
+"""How long a typed keyword is taken to last: so much a phone, and so much more."""
+OF_SHOTS, OF_TEXT = 1, 2
+"""Lengths tried on either side of the nearest: a spelling says less of how long a keyword lasts than its shots do."""
+
+
+def length_s(place: int) -> float:
+    """The length at a place of the grid."""
+    return math.exp(STEP * place)
+
+
+def places(duration_s: float, around: int) -> range:
+    """Places of the grid around a duration, inside SHORTEST_S … LONGEST_S."""
+    low, high = (round(math.log(bound) / STEP) for bound in (SHORTEST_S, LONGEST_S))
+    nearest = min(max(round(math.log(max(duration_s, 1e-3)) / STEP), low), high)
+    return range(max(low, nearest - around), min(high, nearest + around) + 1)
+
+
+def spelled_duration_s(strings: Sequence[Sequence[str]]) -> float:
+    """How long the first pronunciation is taken to last."""
+    return PHONE_S * len(strings[0]) + BESIDE_S

@@ -1,0 +1,93 @@
+"""What there is to say about a keyword that was just enrolled: what to do better, and what to expect of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from wordprint.errors import WordprintError
+from wordprint.model import Model
+from wordprint.speech.lexicon import Pronunciation
+from wordprint.spot.confuse import Confusable, confusable
+from wordprint.spot.enrollment import Keyword
+from wordprint.spot.pronounce import pronounce
+
+FEW_PHONES, MANY_PHONES = 4, 14
+"""A keyword of fewer phones fires often; one of more is hard to say the same way twice."""
+SOUNDS_LIKE = 0.25
+"""A recording less similar than this to its own spelling holds something else."""
+SOUNDS_MORE = 0.25
+"""So much more similar to another spelling a recording must be to be called so."""
+NEAR, NAMED = 0.1, 5
+"""Texts this far below the threshold fire now and then; so many are named."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`problems` say what went wrong and what to do; `facts` what to expect."""
+
+    keyword: Keyword
+    problems: tuple[str, ...]
+    facts: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs; without vectors."""
+        keyword = asdict(self.keyword)
+        for name in ("prototypes", "mistakes"):
+            del keyword[name]
+        for shot in keyword["shots"]:
+            del shot["embedding"]
+        return {**keyword, "problems": list(self.problems), "facts": list(self.facts)}
+
+
+def verdict(model: Model, keyword: Keyword) -> Verdict:
+    """All that can be said of a keyword without any data but its own."""
+    strings = spelling(model, keyword)
+    prototypes = np.array(keyword.prototypes, np.float32)
+    alike = confusable(model, keyword.keyword, strings, prototypes)
+    problems = [*keyword.warnings, *(_unlike_its_spelling(model, keyword, strings, alike) if strings else [])]
+    facts = []
+    if strings:
+        phones = len(strings[0])
+        facts.append(f"{phones} phones ({' '.join(strings[0])}): {_length(phones)}")
+    if fires := [one.text for one in alike if one.similarity >= keyword.threshold - NEAR][:NAMED]:
+        facts.append(f"also fires on: {', '.join(fires)}")
+    return Verdict(keyword, tuple(problems), tuple(facts))
+
+
+def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
+    """The keyword's phone strings, its own or the lexicon's; none where its name is no English or the model can't spell."""
+    if keyword.phones:
+        return [tuple(string.split()) for string in keyword.phones]
+    try:
+        strings, guessed = pronounce(keyword.keyword)
+    except WordprintError:
+        return []
+    known = set(model.phones)
+    return [] if guessed else [string for string in strings if known.issuperset(string)]
+
+
+def _length(phones: int) -> str:
+    if phones < FEW_PHONES:
+        return "short: parts of other words sound like it; take a longer one, or a phrase of two words"
+    if phones > MANY_PHONES:
+        return "long: hard to say in the same way twice"
+    return "a good length" if phones > FEW_PHONES + 1 else "rather short: six or more fire less often"
+
+
+def _unlike_its_spelling(model: Model, keyword: Keyword, strings: list[Pronunciation], others: Sequence[Confusable]) -> list[str]:
+    """Recordings that don't sound like what the keyword is called, or more like something else."""
+    spelled = model.spell(strings)
+    wrong = model.spell([one.phones.split() for one in others]) if others else np.zeros((0, spelled.shape[1]), np.float32)
+    lines = []
+    for shot in keyword.shots:
+        vector = np.array(shot.embedding, np.float32)
+        alike, unlike = float((spelled @ vector).max()), wrong @ vector
+        if alike < SOUNDS_LIKE:
+            lines.append(f"{shot.name}: doesn't sound like '{keyword.keyword}' (similarity {alike:.2f} to its spelling)")
+        elif len(unlike) and unlike.max() > alike + SOUNDS_MORE:
+            lines.append(f"{shot.name}: sounds more like '{others[int(unlike.argmax())].text}' than '{keyword.keyword}'")
+    return lines

@@ -1,0 +1,53 @@
+"""Thresholds by what a keyword fires on in the user's own background: rates worked by hand, and planted sounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toy_model import RATE, padded, stream_of, word
+from wordprint.errors import ConfigError, InputError
+from wordprint.speech.audio import write_audio
+from wordprint.spot.background import Rate, heard_rate, read_background
+from wordprint.spot.enroll import enroll, make_keyword
+
+
+def test_rates_and_thresholds_by_hand():
+    rate = Rate(np.array([0.9, 0.8, 0.7, 0.6]), hours=2.0)
+    assert [rate.at(threshold) for threshold in (0.95, 0.9, 0.75, 0.1)] == [0.0, 0.5, 1.0, 2.0]
+    for per_hour in (0.1, 0.5, 1.0, 1.9):
+        threshold = rate.threshold(per_hour)
+        assert rate.at(threshold) <= per_hour
+        assert rate.at(threshold - 2e-4) > per_hour
+    assert rate.threshold(2.0) == -1.0
+    assert Rate(np.zeros(0), 1.0).threshold(1.0) == -1.0
+
+
+@pytest.fixture(scope="module")
+def surroundings() -> np.ndarray:
+    """A minute with 'green' and 'blue' twelve times each."""
+    sounds = [("green", 5.0 * number + 1) for number in range(12)] + [("blue", 5.0 * number + 3) for number in range(12)]
+    return stream_of(*sounds, seconds=61)
+
+
+def test_events_of_a_background(model, surroundings):
+    keyword = make_keyword(model, "red", [padded(word("red"))], 0.0)
+    rate = heard_rate(model, keyword, surroundings)
+    assert rate.hours == pytest.approx(61 / 3600)
+    assert (np.diff(rate.scores) <= 0).all()
+    assert len(rate.scores) == pytest.approx(61 / 0.75, abs=2)
+    with pytest.raises(InputError, match="30 s of background; expected a minute or more"):
+        heard_rate(model, keyword, surroundings[: 30 * RATE])
+
+
+def test_enroll_sets_the_threshold_that_holds_there(model, surroundings, tmp_path):
+    write_audio(tmp_path / "room.wav", surroundings)
+    recordings = [padded(word("red", seed=seed)) for seed in range(2)]
+    made = enroll(model, "red", recordings, false_alarms_per_hour=60.0, background=tmp_path / "room.wav").keywords[0]
+    rate = heard_rate(model, made, read_background(tmp_path / "room.wav"))
+    assert rate.at(made.threshold) <= 60.0 < rate.at(made.threshold - 0.05)
+    assert enroll(model, "red", recordings).keywords[0].threshold == model.threshold
+    with pytest.raises(ConfigError, match="but there is no background to count them in; give a recording"):
+        enroll(model, "red", recordings, false_alarms_per_hour=1.0)
+    with pytest.raises(InputError, match="does not exist; expected a recording in which no keyword is said"):
+        enroll(model, "red", recordings, false_alarms_per_hour=1.0, background=tmp_path / "none.wav")

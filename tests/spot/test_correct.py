@@ -1,0 +1,103 @@
+"""Mistakes remembered: a false alarm doesn't come back, the keyword is still found, the file keeps both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toy_model import RATE, TONES_HZ, padded, stream_of, word
+from wordprint.errors import EnrollmentError, InputError
+from wordprint.spot.best import best_spans
+from wordprint.spot.correct import MOST_MISTAKES, add_mistake, add_shots
+from wordprint.spot.enroll import enroll
+from wordprint.spot.enrollment import Enrollment
+from wordprint.spot.options import SpotConfig
+from wordprint.spot.stream import Spotter
+
+CONFIG = SpotConfig(threshold=None)
+
+
+@pytest.fixture
+def enrollment(model) -> Enrollment:
+    """'red' at a threshold at which 'red' and 'green' at once fire, too."""
+    made = enroll(model, "red", [padded(word("red", seed=seed), seed=seed) for seed in range(2)])
+    alike = [best_spans(model, made, STREAM[second * RATE : (second + 1) * RATE])[0].similarity for second in (3, 7)]
+    return made.with_threshold("red", min(alike) - 0.01)
+
+
+STREAM = stream_of(("red", 1.0), ("red", 3.0), ("green", 3.0), ("red", 5.0), ("red", 7.0), ("green", 7.0), seconds=8.5)
+"""'red' at 1 and 5 s; at 3 and 7 s something that sounds like it: 'red' and 'green' at once."""
+
+
+def places(found) -> set[int]:
+    """Which words of the stream were found, by the second that they begin in."""
+    return {second for one in found for second in (1, 3, 5, 7) if abs((one.onset_s + one.offset_s) / 2 - second - 0.25) < 0.6}
+
+
+def test_a_corrected_detection_does_not_come_back_and_the_keyword_is_still_found(model, enrollment):
+    spotter = Spotter(model, enrollment)
+    found = list(spotter.spot(STREAM))
+    assert places(found) == {1, 3, 5, 7}
+    spotter.correct(next(one for one in found if places([one]) == {3}))
+    assert places(spotter.spot(STREAM)) == {1, 5}
+
+
+def test_corrections_go_on_with_the_stream(model, enrollment):
+    spotter, middle = Spotter(model, enrollment), round(4.2 * RATE)
+    before = spotter.process(STREAM[:middle])
+    spotter.correct(next(one for one in before if places([one]) == {3}))
+    after = spotter.process(STREAM[middle:]) + spotter.flush()
+    assert (places(before), places(after)) == ({1, 3}, {5})
+
+
+def test_a_detection_of_another_spotter_is_refused(model, enrollment):
+    (first, *_) = Spotter(model, enrollment).spot(STREAM)
+    with pytest.raises(InputError, match="no such detection of 'red' is remembered; expected one of the last 50"):
+        Spotter(model, enrollment).correct(first)
+
+
+def test_mistakes_are_kept_in_the_file_and_the_oldest_go(model, enrollment, tmp_path):
+    vector = best_spans(model, enrollment, stream_of(("green", 1.0), seconds=2.5))[0].vector
+    for number in range(MOST_MISTAKES + 2):
+        enrollment = add_mistake(enrollment, "RED", vector, f"{number}.wav")
+    enrollment.save(tmp_path / "keywords.json")
+    (keyword,) = Enrollment.load(tmp_path / "keywords.json").keywords
+    assert keyword == enrollment.keywords[0]
+    assert [one.recording for one in keyword.mistakes] == [f"{number}.wav" for number in range(2, MOST_MISTAKES + 2)]
+    with pytest.raises(EnrollmentError, match="no keyword is called 'blue'; expected 'red'"):
+        add_mistake(enrollment, "blue", vector, "x.wav")
+
+
+def test_similarities_with_mistakes_equal_a_naive_computation(model, enrollment):
+    vector = best_spans(model, enrollment, stream_of(("green", 1.0), seconds=2.5))[0].vector
+    plain, corrected = (list(Spotter(model, one).looks(STREAM)) for one in (enrollment, add_mistake(enrollment, "red", vector, "")))
+    prototype = np.array(enrollment.keywords[0].prototypes[0], np.float32)
+    for before, after in zip(plain, corrected, strict=True):
+        if not len(before.vectors):
+            continue
+        scores = []
+        for one in before.vectors:
+            own, other = float(one @ prototype), float(one @ vector)
+            scores.append(own - max(0.0, other - own))
+        if np.isfinite(after.similarities[0]):
+            assert after.similarities[0] <= max(scores) + 1e-5
+            assert any(abs(after.similarities[0] - score) < 1e-5 for score in scores)
+
+
+def test_missed_recordings_become_shots(model, enrollment):
+    missed = padded(word("red", 0.7, level=0.1, seed=8))
+    made = add_shots(model, enrollment, "red", [missed]).named("red")
+    assert len(made.shots) == 3
+    mean = np.mean([shot.embedding for shot in made.shots], axis=0)
+    np.testing.assert_allclose(made.prototypes[0], mean / np.linalg.norm(mean), atol=1e-5)
+    with pytest.raises(EnrollmentError, match="no usable recording of 'red': recording 1 is silent"):
+        add_shots(model, enrollment, "red", [np.zeros(RATE, np.float32)])
+
+
+def test_a_typed_keyword_keeps_its_text_when_it_gets_recordings(model):
+    typed = enroll(model, "red", [], phones="R")
+    made = add_shots(model, typed, "red", [padded(word("red"))]).named("red")
+    mean = np.array(typed.keywords[0].prototypes[0]) + np.array(made.shots[0].embedding)
+    np.testing.assert_allclose(made.prototypes[0], mean / np.linalg.norm(mean), atol=1e-5)
+    assert made.phones == ("R",)
+    assert set(TONES_HZ) >= {"red"}

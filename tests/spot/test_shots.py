@@ -1,0 +1,69 @@
+"""Shots: what a recording holds, how good it is, and which recordings are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toy_model import RATE, padded, word
+from wordprint.errors import EnrollmentError
+from wordprint.spot.enroll import enroll, make_keyword
+from wordprint.spot.shots import make_shots, read_takes
+
+
+def quiet(seconds: float, seed: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1e-3, round(seconds * RATE)).astype(np.float32)
+
+
+def test_three_sayings_in_one_file_are_three_shots(model):
+    samples = np.concatenate([quiet(0.4), *(np.concatenate([word("red", seed=seed), quiet(0.6)]) for seed in range(3))])
+    takes, rejected = read_takes(model, [samples], RATE)
+    assert [take.take for take in takes] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert not rejected
+    starts_s = [take.speech.start_sample / RATE for take in takes]
+    assert starts_s == pytest.approx([0.4, 1.5, 2.6], abs=0.08)
+    keyword = make_keyword(model, "red", [samples], 0.9)
+    assert [shot.name for shot in keyword.shots] == [f"recording 1 ({n} of 3)" for n in (1, 2, 3)]
+
+
+def test_other_speech_is_left_out_and_said_so(model):
+    samples = np.concatenate([quiet(0.4), word("red", 0.6), quiet(0.7), word("blue", 0.4, level=0.1), quiet(0.4)])
+    (take,), _ = read_takes(model, [samples], RATE)
+    (shot,) = make_shots([take])
+    assert (shot.start_s, shot.end_s) == pytest.approx((0.4, 1.0), abs=0.08)
+    assert shot.warnings == ("other speech at 1.6–2.2 s is left out",)
+
+
+def test_noise_is_measured_and_told(model):
+    noisy = padded(word("red")) + np.random.default_rng(1).normal(0, 0.05, round(1.3 * RATE)).astype(np.float32)
+    loud, clean = (make_shots(read_takes(model, [samples], RATE)[0])[0] for samples in (noisy, padded(word("red"))))
+    assert loud.snr_db == pytest.approx(20 * np.log10(0.3 * np.sqrt(1 / 6) / 0.05), abs=3)
+    assert [line.split(":")[0] for line in loud.warnings] == ["noisy"]
+    assert clean.snr_db > 35
+    assert not clean.warnings
+
+
+@pytest.mark.parametrize(
+    ("samples", "why"),
+    [
+        (np.random.default_rng(0).normal(0, 0.1, 2 * RATE), "holds no speech that stands out"),
+        (padded(word("red", 0.02)), "holds 0.1. s of sound, too little for a word"),
+        (padded(np.concatenate([word("red", 1.0)] * 4)), r"holds 4\.\d s of speech, more than 3 s"),
+        (np.zeros(RATE), "is silent"),
+    ],
+    ids=["white noise", "too short", "too long", "silence"],
+)
+def test_what_is_no_keyword_is_refused(model, samples, why):
+    with pytest.raises(EnrollmentError, match=f"no usable recording of 'red': recording 1 {why}"):
+        enroll(model, "red", [samples.astype(np.float32)])
+
+
+def test_little_speech_is_warned_of(model):
+    (shot,) = enroll(model, "red", [padded(word("red", 0.06))]).keywords[0].shots
+    assert shot.warnings[0].startswith("short: 0.1")
+
+
+def test_ten_minutes_of_music_are_refused(model):
+    tune = np.concatenate([word(name, 0.5, seed=seed) for seed in range(400) for name in ("red", "blue", "green")])
+    with pytest.raises(EnrollmentError, match=r"holds 6\d\d\.\d s of speech, more than 3 s"):
+        enroll(model, "red", [tune])
