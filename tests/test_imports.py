@@ -22,7 +22,9 @@ FLOORS = [
     {"align"},
     {"words"},
     {"train"},
+    {"embedding"},
     {"model"},
+    {"load"},
     {"spot"},
     {"evaluate"},
     {"export", "serve", "studio", "compat"},
@@ -35,7 +37,7 @@ FLOORS = [
 ]
 """Rooms from the ground up: a module imports from its own room and from lower floors."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-RUNTIME = {"errors", "records", "stages", "speech", "model", "spot"}
+RUNTIME = {"errors", "records", "stages", "speech", "embedding", "model", "spot"}
 """What `spot` may import: no room that needs torch or pyarrow."""
 
 

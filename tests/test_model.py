@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 
 from toy_model import BINS, BLOCK, CENTRES_HZ, DELAY, FRAME, KEPT, RATE, SIZE, WINDOW, padded, stream_of, word, write_model
 from wordprint import model as model_module
+from wordprint.embedding import phone_codes
 from wordprint.errors import ConfigError, InputError, ModelError
-from wordprint.model import HEAD_KEY, MODEL_SCHEMA, PHONES_KEY, STATE_KEY, Model, load_embedder, phone_codes
+from wordprint.load import load_embedder
+from wordprint.model import HEAD_KEY, MODEL_SCHEMA, PHONES_KEY, STATE_KEY, Model
 from wordprint.speech.trim import Speech
 
 STREAM = stream_of(("red", 0.1), ("blue", 0.9), seconds=1.7)

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from wordprint.embedding import WaveformEmbedder
 from wordprint.errors import MissingExtraError
 from wordprint.evaluate.efficientword import EfficientWordNet
-from wordprint.model import WaveformEmbedder
 
 
 def test_says_what_to_install(monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 from evaluate.tones import Bands
 from toy_model import stream_of, write_model
 from wordprint.cli import main
+from wordprint.embedding import SpanEmbedder
 from wordprint.errors import ConfigError, DatasetError, InputError
 from wordprint.evaluate import phrase_report, phrases
 from wordprint.evaluate.options import EvaluateConfig
@@ -23,7 +24,6 @@ from wordprint.evaluate.phrase_trials import EASY, HARD, POSITIVE, Trial, draw_t
 from wordprint.evaluate.phrase_vectors import spell
 from wordprint.evaluate.stage import evaluate
 from wordprint.evaluate.stream_build import Item
-from wordprint.model import SpanEmbedder
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import write_audio
 from wordprint.speech.textgrid import write_textgrid

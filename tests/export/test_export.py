@@ -25,7 +25,8 @@ from wordprint.export.card import bill_of_materials
 from wordprint.export.graph import compact_fourier, encoder_to_onnx, head_to_onnx, phones_to_onnx, write_onnx
 from wordprint.export.options import ExportConfig
 from wordprint.export.stage import export
-from wordprint.model import HEAD_KEY, PHONES_KEY, CheckpointEmbedder, Model, load_embedder
+from wordprint.load import CheckpointEmbedder, load_embedder
+from wordprint.model import HEAD_KEY, PHONES_KEY, Model
 from wordprint.speech.audio import to_float32
 from wordprint.spot.stream import Spotter
 from wordprint.stages.manifest import read_jsonl

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wordprint.spot.enrollment import Keyword, Mistake, Shot
-from wordprint.spot.match import MISTAKE_MARGIN, MISTAKEN, Matcher
+from wordprint.spot.match import Matcher
 from wordprint.spot.spans import OF_SHOTS, OF_TEXT, length_s, places
 
 SIZE = 8
@@ -38,7 +38,7 @@ def naive(keywords, lengths_s, vectors, heard):
                 similarity = float(np.dot(vector, prototype))
                 if word.mistakes:
                     nearest = max(float(np.dot(vector, mistake.embedding)) for mistake in word.mistakes)
-                    similarity -= MISTAKEN * max(0.0, nearest - similarity + MISTAKE_MARGIN)
+                    similarity -= max(0.0, nearest - similarity)
                 if similarity > best:
                     best, where = similarity, number
         found.append((best, where))

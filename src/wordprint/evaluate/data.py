@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.embedding import WaveformEmbedder
 from wordprint.errors import DatasetError, LeakError, ModelError
 from wordprint.evaluate.options import EvaluateConfig
-from wordprint.model import WaveformEmbedder
 from wordprint.stages.manifest import atomic_path
 from wordprint.stages.progress import Progress
 from wordprint.words.dataset import is_word_dataset

@@ -20,7 +20,7 @@ from wordprint.errors import InputError
 from wordprint.evaluate.centres import Compared, Floats, compare
 from wordprint.evaluate.data import save_array, unit_embeddings
 from wordprint.evaluate.options import OutliersConfig
-from wordprint.model import is_model, load_embedder
+from wordprint.load import is_model, load_embedder
 from wordprint.pages.html import number, render
 from wordprint.pages.listen import Filter, Listening, Order
 from wordprint.speech.audio import to_float32

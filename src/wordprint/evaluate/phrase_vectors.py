@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.embedding import SpanEmbedder, WaveformEmbedder, as_spans
 from wordprint.errors import AudioError, DatasetError, InputError, ModelError
 from wordprint.evaluate.data import save_array, unit_embeddings
 from wordprint.evaluate.phrase_material import Said, Sayings, cut
 from wordprint.evaluate.phrase_trials import Trial
 from wordprint.evaluate.stream_build import Samples
-from wordprint.model import SpanEmbedder, WaveformEmbedder
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.speech.trim import Speech, centred
 from wordprint.spot.pronounce import pronounce
@@ -59,11 +59,6 @@ class Spelled:
     vectors: dict[str, Floats]
     heard: list[str]
     not_spelled: list[str]
-
-
-def pools_spans(embedder: WaveformEmbedder) -> bool:
-    """Whether it pools any span of a recording, and so may know phones."""
-    return isinstance(embedder, SpanEmbedder) and bool(getattr(embedder, "pools_spans", True))
 
 
 def embed(stage: StageRun, embedder: WaveformEmbedder, sayings: Sayings, trials: Sequence[Trial], around_s: float = 0.0) -> Vectors:
@@ -109,8 +104,8 @@ def vectors_of(embedder: WaveformEmbedder, pieces: Sequence[tuple[Samples, Speec
     """Unit vectors (n, D) of what is said at places of recordings."""
     if not pieces:
         return np.zeros((0, 1), np.float32)
-    if isinstance(embedder, SpanEmbedder) and pools_spans(embedder):
-        return np.stack([embedder.vector(samples, speech) for samples, speech in pieces])
+    if (spans := as_spans(embedder)) is not None:
+        return np.stack([spans.vector(samples, speech) for samples, speech in pieces])
     window = embedder.window_samples
     return unit_embeddings(embedder, np.stack([centred(samples, speech, window) for samples, speech in pieces]))
 
@@ -121,7 +116,8 @@ def spell(embedder: WaveformEmbedder, sayings: Sayings, numbers: Sequence[int]) 
 
     Raises ModelError for an embedder that takes recordings alone.
     """
-    if not (isinstance(embedder, SpanEmbedder) and pools_spans(embedder)):
+    speller = as_spans(embedder)
+    if speller is None:
         raise ModelError(f"{embedder.name} takes recordings alone", expected="a model that knows phones, where phrases are typed")
     phones: dict[str, Counter[Pronunciation]] = defaultdict(Counter)
     for said in sayings.said:
@@ -134,7 +130,7 @@ def spell(embedder: WaveformEmbedder, sayings: Sayings, numbers: Sequence[int]) 
         ways, guessed = _pronounced(text) if english else ([], [])
         tried = [(aligned, True), (ways, False)] if guessed else [(ways, False), (aligned, True)]
         for strings, is_aligned in tried:
-            found = _spelled(embedder, strings)
+            found = _spelled(speller, strings)
             if found is not None:
                 vectors[text] = found
                 heard += [text] if is_aligned else []

@@ -14,6 +14,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.embedding import WaveformEmbedder
 from wordprint.errors import ConfigError, DatasetError, InputError, ModelError
 from wordprint.evaluate.data import Seen, made_of, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE, group_weights, interval_around, wilson_interval
@@ -25,7 +26,7 @@ from wordprint.evaluate.phrase_report import write_report
 from wordprint.evaluate.phrase_trials import EASY, HARD, POSITIVE, Trial, draw_trials, to_lines
 from wordprint.evaluate.phrase_vectors import Vectors, embed, spell, typed_alike
 from wordprint.evaluate.record import METRICS, REPORT, command_line, write_list
-from wordprint.model import WaveformEmbedder, load_embedder
+from wordprint.load import load_embedder
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.pronounce import pronounce
 from wordprint.stages.contract import HowToRun, StageRun, run_stage
@@ -74,7 +75,7 @@ def evaluate_phrases(
     """Tell phrases by different speakers alike or not; see docs/evaluation.md.
 
     Args:
-        model: what `load_embedder` takes, or an object with the interface of `wordprint.model.WaveformEmbedder`. One that can't
+        model: what `load_embedder` takes, or an object with the interface of `wordprint.embedding.WaveformEmbedder`. One that can't
             spell is measured on recordings alone.
         recordings: the folder of the recordings that published lists name, where they don't lie beside the lists; else none.
         phrases: a folder that 'align' wrote, a word dataset, or LibriPhrase's lists.

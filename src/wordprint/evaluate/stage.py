@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from wordprint.errors import DatasetError, InputError
+from wordprint.embedding import WaveformEmbedder, as_spans
+from wordprint.errors import ConfigError, DatasetError, InputError
 from wordprint.evaluate.data import Data, load_data, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.protocols import Outcome, run_protocols
 from wordprint.evaluate.record import METRICS, REPORT, TRIALS, command_line, write_list
 from wordprint.evaluate.report import write_report
-from wordprint.model import WaveformEmbedder, is_model, load_embedder
+from wordprint.load import is_model, load_embedder
 from wordprint.stages.contract import PARTS, HowToRun, StageRun, keep_apart, run_stage
 from wordprint.stages.manifest import write_json
 from wordprint.stages.progress import SILENT
@@ -46,7 +47,7 @@ def evaluate(
 
     Args:
         model: an ONNX file, a checkpoint folder, `package.module:Class`, or an object with the interface of
-            `wordprint.model.WaveformEmbedder`.
+            `wordprint.embedding.WaveformEmbedder`.
         data: word folders (Speech Commands layout) and word datasets.
 
     With `config.stream` the keywords in `data` are looked for in streams instead, see `wordprint.evaluate.streams`; with
@@ -63,6 +64,7 @@ def evaluate(
     if not paths:
         raise InputError("no data to score on", expected="word folders or word datasets")
     embedder = _load(model, paths) if isinstance(model, (str, Path)) else model
+    _refuse_context(config, embedder)
     settings = _Settings(**vars(config), model=f"{embedder.name} {embedder.digest}")
     inputs = dict(zip(unique_names(paths), paths, strict=True))
     progress = how.get("progress") or SILENT
@@ -94,6 +96,14 @@ def evaluate(
         return stage.finish(kept + skipped, kept, [METRICS, REPORT, *lists], headline(metrics))
 
     return run_stage("evaluate", work, output, settings, inputs, **how)
+
+
+def _refuse_context(config: EvaluateConfig, embedder: WaveformEmbedder) -> None:
+    if config.context and as_spans(embedder) is not None:
+        raise ConfigError(
+            f"context is set, but {embedder.name} finds the speech in a recording by itself",
+            remedy="leave it out: what is around a word would be taken for it",
+        )
 
 
 def _other_material(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import AudioError, DatasetError, EnrollmentError
+from wordprint.errors import AudioError, DatasetError, EnrollmentError, InputError
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stream_build import Entry, Samples, Segment, make_babble, plan, render
 from wordprint.evaluate.stream_figures import Asked, Heard
@@ -57,8 +57,8 @@ def _enroll(system: StreamSystem, material: Material, config: EvaluateConfig) ->
             shots, tested = draw_shots(tokens, keyword, config.stream_shots, draw, config.seed)
             try:
                 enrolled.append(system.enroll(keyword, [material.shot(tokens[index]) for index in shots]))
-            except (EnrollmentError, AudioError) as error:
-                reason = "not_enrolled" if isinstance(error, EnrollmentError) else error.reason
+            except (EnrollmentError, InputError) as error:  # of this keyword or a shot of it: the others can still be asked for
+                reason = error.reason if isinstance(error, AudioError) else "not_enrolled"
                 material.dropped.append((f"{keyword}, draw {draw}", reason, str(error)))
                 continue
             asked.append(Asked(keyword, draw, [tokens[i] for i in shots], [tokens[i] for i in tested]))

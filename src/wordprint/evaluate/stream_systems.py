@@ -13,8 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.embedding import WaveformEmbedder, as_spans
 from wordprint.errors import ConfigError, ModelError
-from wordprint.model import Model, WaveformEmbedder, build, load_embedder
+from wordprint.load import build, load_embedder
+from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.trim import centred, find_speech
 from wordprint.spot.enroll import make_keyword
@@ -114,11 +116,11 @@ def load_system(spec: str | Path | StreamSystem | WaveformEmbedder, *, typed: bo
         raise ConfigError(f"{spec} takes recordings of keywords", expected="a model file, where keywords are to be typed")
     if isinstance(made, StreamSystem):
         return made
-    if getattr(made, "pools_spans", False):
+    if as_spans(made) is not None:
         raise ModelError(f"{spec} is a checkpoint that pools spans of a stream", remedy="export it and name its model.onnx")
     if isinstance(made, WaveformEmbedder):
         return Windows(made)
     raise ModelError(
         f"{spec} lacks a part of the interface",
-        expected="that of wordprint.model.WaveformEmbedder, or of wordprint.evaluate.stream_systems.StreamSystem",
+        expected="that of wordprint.embedding.WaveformEmbedder, or of wordprint.evaluate.stream_systems.StreamSystem",
     )

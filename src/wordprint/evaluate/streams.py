@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+from wordprint.embedding import WaveformEmbedder
 from wordprint.errors import DatasetError, InputError
 from wordprint.evaluate.data import made_of, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
@@ -24,7 +25,6 @@ from wordprint.evaluate.stream_report import write_report
 from wordprint.evaluate.stream_running import read_dataset, read_words, running
 from wordprint.evaluate.stream_scores import TOLERANCE_SAMPLES
 from wordprint.evaluate.stream_systems import StreamSystem, load_system
-from wordprint.model import WaveformEmbedder
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.options import SpotConfig
 from wordprint.stages.contract import HowToRun, StageRun, run_stage

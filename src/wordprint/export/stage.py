@@ -22,7 +22,8 @@ from wordprint.errors import InputError, ParityError
 from wordprint.export.calibrate import calibrate, fallback
 from wordprint.export.card import bill_of_materials, materials, model_card, without_licence
 from wordprint.export.options import ExportConfig
-from wordprint.model import MODEL_SCHEMA, CheckpointEmbedder, Model
+from wordprint.load import CheckpointEmbedder
+from wordprint.model import MODEL_SCHEMA, Model
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
 from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.manifest import atomic_path, digest_file, write_json, write_text

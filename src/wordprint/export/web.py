@@ -23,7 +23,7 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.model import HEAD_KEY, Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment
-from wordprint.spot.match import MISTAKE_MARGIN, MISTAKEN, Matcher
+from wordprint.spot.match import Matcher
 from wordprint.spot.options import SpotConfig
 from wordprint.stages.manifest import atomic_path, write_json
 from wordprint.stages.options import check
@@ -81,8 +81,6 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
         "hold_samples": round(config.hold_s * SAMPLE_RATE),
         "refractory_samples": round(config.refractory_s * SAMPLE_RATE),
         "min_power": 10 ** (config.min_level_db / 10),
-        "mistaken": MISTAKEN,
-        "mistake_margin": MISTAKE_MARGIN,
         "silence": _list(model.silence),
         "state": base64.b64encode(model.silent_state.astype("<f4").tobytes()).decode("ascii"),
         "lengths_s": matcher.lengths_s.tolist(),

@@ -17,8 +17,9 @@ from statistics import median
 
 import numpy as np
 
+from wordprint.embedding import SpanEmbedder
 from wordprint.errors import ConfigError, EnrollmentError, InputError, kind_of
-from wordprint.model import Model, SpanEmbedder
+from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.background import heard_rate, read_background
@@ -92,7 +93,7 @@ def make_keyword(
         recordings = [recordings]
     if isinstance(recordings, np.ndarray) and (recordings.ndim == 1 or recordings.shape[1:] == (1,)):
         recordings = [recordings]
-    strings, guessed = _pronounced(name, phones, alone=not len(recordings))
+    strings, guessed = _pronounced(model, name, phones, alone=not len(recordings))
     spelled = model.spell(strings) if strings else None
     shots: tuple[Shot, ...] = ()
     rejected: list[str] = []
@@ -121,10 +122,10 @@ def make_keyword(
     )
 
 
-def _pronounced(name: str, phones: str | None, alone: bool) -> tuple[list[Pronunciation], list[str]]:
+def _pronounced(model: SpanEmbedder, name: str, phones: str | None, alone: bool) -> tuple[list[Pronunciation], list[str]]:
     """Phone strings, those that a person says or without recordings the lexicon's, and words whose sound was guessed."""
     if phones is not None:
-        return parse_phones(phones), []
+        return parse_phones(phones, model.phones), []
     return pronounce(name) if alone else ([], [])
 
 

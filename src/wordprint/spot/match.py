@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from wordprint.spot.enrollment import Keyword
 from wordprint.spot.spans import OF_SHOTS, OF_TEXT, length_s, places
 
-MISTAKEN, MISTAKE_MARGIN = 1.0, 0.0
-"""What a span loses for each 0.01 by which it is nearer to a mistake than to the keyword, less the margin."""
-
 
 class Matcher:
     """The prototypes of W keywords, and the G lengths of spans that are tried for them: `lengths_s` (G,), ascending."""
@@ -54,9 +51,9 @@ class Matcher:
         return np.asarray(~self._not_mine[:, self._first])
 
     def _similarities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, P), less what mistakes take."""
+        """(n, P), less by how much a span is nearer to a mistake than to the prototype."""
         similarities = vectors @ self._prototypes.T
         for prototypes, mistakes in self._mistakes:
             nearer = (vectors @ mistakes.T).max(axis=1, keepdims=True) - similarities[:, prototypes]
-            similarities[:, prototypes] -= MISTAKEN * np.maximum(nearer + MISTAKE_MARGIN, 0)
+            similarities[:, prototypes] -= np.maximum(nearer, 0)
         return np.asarray(similarities)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.embedding import SpanEmbedder
 from wordprint.errors import AudioError
-from wordprint.model import SpanEmbedder
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample
 from wordprint.speech.mix import as_samples
 from wordprint.speech.trim import Speech, contrast_db, find_all_speech, noise_db

@@ -202,7 +202,7 @@ class Spotter:
         """Forget the audio heard so far; time starts again at 0."""
         self._frames = np.tile(self.model.silence, (self._kept_frames, 1))
         self._powers = np.zeros(self._kept_frames + self.model.delay_frames)
-        self._stream = self.model.stream()
+        self._state = self.model.silent_state
         self._pending = np.zeros(self.model.block_samples, np.float32)
         self._filled = 0
         self._looked = 0
@@ -261,7 +261,7 @@ class Spotter:
     def _look(self) -> Look | None:
         """One look, at the end of a whole block; None where no span ends in it."""
         frame = self.model.frame_samples
-        frames = self._stream.push(self._pending)
+        (frames,), self._state = self.model.step(self._pending[None], self._state)
         fresh = len(frames)
         powers = self._pending.reshape(fresh, frame).var(axis=1, dtype=np.float64)  # about their mean: an offset is no sound
         for kept, new in ((self._frames, frames), (self._powers, powers)):

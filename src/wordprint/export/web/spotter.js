@@ -127,7 +127,7 @@ export class Spotter {
         const mistaken = Math.max(-Infinity, ...this.mistakes[word].map((mistake) => dot(vector, mistake)));
         for (const prototype of this.prototypes[word]) {
           let similarity = dot(vector, prototype);
-          similarity -= config.mistaken * Math.max(mistaken - similarity + config.mistake_margin, 0);
+          similarity -= Math.max(mistaken - similarity, 0);
           if (similarity > best[word].similarity) {
             best[word] = { similarity, onset: span.onset * config.frame_samples, offset: span.offset * config.frame_samples };
           }
