@@ -154,6 +154,15 @@ def test_flags_of_sections_lists_and_switches_reach_the_stage(monkeypatch):
     assert (seen["work"], seen["workers"], seen["overwrite"]) == (Path("there"), 3, True)
 
 
+def test_a_list_that_is_given_twice_adds_up(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("wordprint.pipeline.run", lambda work, config, **how: seen.update(config=config) or [])
+    flags = "--words.exclude_words good night --words.exclude_words hello --evaluate.shots 1 --evaluate.shots 5"
+    assert main(["run", "a", *flags.split()]) == 0
+    assert seen["config"].words.exclude_words == ("good", "night", "hello")
+    assert seen["config"].evaluate.shots == (1, 5)
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_says_how_to_go_on(tmp_path, workers):
     command = [sys.executable, "-m", "wordprint", "prepare", "synthetic", "-o", str(tmp_path / "out"), "-j", workers]

@@ -23,6 +23,7 @@ from wordprint.speech.audio import write_audio
 from wordprint.speech.textgrid import write_textgrid
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment
+from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 from wordprint.stages.manifest import digest_file, read_jsonl, write_jsonl
 from wordprint.words.options import WordsConfig
@@ -81,7 +82,7 @@ def test_both_kinds_of_material_clean_and_in_babble(measured):
     assert metrics["schema"] == "wordprint.streams/1"
     names = ["isolated, clean", "isolated, babble 10 dB", "running, clean", "running, babble 10 dB"]
     assert [stream["name"] for stream in metrics["streams"]] == names
-    assert metrics["model"]["hold_s"] == 0.1
+    assert metrics["model"]["hold_s"] == SpotConfig().hold_s
     for stream in metrics["streams"]:
         assert [point["rate"] for point in stream["shared"]] == [0.1, 0.5, 1.0, 5.0, 10.0]
         assert stream["background"]["speakers"] == 6  # three of nine babble
@@ -317,3 +318,14 @@ def test_specs_that_are_no_system():
         load_system("no such thing")
     with pytest.raises(ModelError, match="lacks"):
         load_system("fractions:Fraction")
+
+
+def test_keywords_whose_phones_the_model_lacks_are_named(model_path, aligned, tmp_path):
+    config = EvaluateConfig(stream=aligned, **CONFIG | {"stream_typed": True, "stream_shots": 0})
+    with pytest.raises(DatasetError, match="can enroll none of the running keywords"):
+        evaluate(str(model_path), [], tmp_path / "out", config)
+
+
+def test_what_is_around_a_word_is_not_shown_to_a_model_that_finds_the_speech_itself(model_path, keywords, tmp_path):
+    with pytest.raises(ConfigError, match="context is set, but bands finds the speech in a recording by itself; leave it out"):
+        evaluate(str(model_path), [keywords], tmp_path / "out", EvaluateConfig(context=True))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from toy_model import RATE, SIZE, padded, stream_of, word
+from toy_model import RATE, SIZE, padded, stream_of, word, write_model
 from wordprint.errors import EnrollmentError, InputError, ModelError
 from wordprint.model import Model
 from wordprint.speech.audio import resample, to_int16, write_audio
@@ -343,3 +343,9 @@ def test_damaged_enrollments(model, tmp_path):
             Enrollment.load(file)
     with pytest.raises(InputError, match="does not exist"):
         Enrollment.load(tmp_path / "none.json")
+
+
+def test_phones_are_read_as_the_model_knows_them(tmp_path):
+    """IPA has small letters; ARPAbet is read in any case."""
+    ipa = Model(write_model(tmp_path / "ipa.onnx", phones=["r", "B", "ɡ"]))
+    assert enroll(ipa, "red", phones="r b, ɡ").keywords[0].phones == ("r B", "ɡ")

@@ -14,6 +14,14 @@ SOURCES = (
     " synthetic, or your own as package.module:function."
 )
 MODEL = "ONNX file, folder that 'train' wrote, or package.module:Class of another project's model."
+_MODEL_AND_KEYWORDS = Argument(
+    "arguments",
+    "The model (left out: the one that comes with wordprint) and the enrollment (left out: keywords.json).",
+    str,
+    "[MODEL.onnx] [KEYWORDS.json]",
+    many=True,
+    default=(),
+)
 
 TABLE = (
     Command(
@@ -220,14 +228,7 @@ TABLE = (
         help="Write a static page that spots enrolled keywords from the microphone in the browser, with no server behind it.",
         command="wordprint.commands.enrollment:web",
         arguments=(
-            Argument(
-                "arguments",
-                "The model (left out: the one that comes with wordprint) and the enrollment (left out: keywords.json).",
-                str,
-                "[MODEL.onnx] [KEYWORDS.json]",
-                many=True,
-                default=(),
-            ),
+            _MODEL_AND_KEYWORDS,
             Argument("output", "Folder to write the page into.", metavar="FOLDER", default=Path("page"), flag=True, short="o"),
             Argument(
                 "onnxruntime_web",
@@ -309,14 +310,7 @@ TABLE = (
         help="Find enrolled keywords in what a microphone hears, until Ctrl-C; prints each at once.",
         command="wordprint.commands.keywords:listen",
         arguments=(
-            Argument(
-                "arguments",
-                "The model (left out: the one that comes with wordprint) and the enrollment (left out: keywords.json).",
-                str,
-                "[MODEL.onnx] [KEYWORDS.json]",
-                many=True,
-                default=(),
-            ),
+            _MODEL_AND_KEYWORDS,
             Argument("devices", "List the microphones and end.", bool, default=False, flag=True),
         ),
         options=(
@@ -334,14 +328,7 @@ TABLE = (
         help="Spot keywords for Home Assistant and other programs that speak Wyoming, until Ctrl-C or SIGTERM.",
         command="wordprint.commands.serve:serve",
         arguments=(
-            Argument(
-                "arguments",
-                "The model (left out: the one that comes with wordprint) and the enrollment (left out: keywords.json).",
-                str,
-                "[MODEL.onnx] [KEYWORDS.json]",
-                many=True,
-                default=(),
-            ),
+            _MODEL_AND_KEYWORDS,
             Argument(
                 "wyoming",
                 "Where to listen; 127.0.0.1 is reached from this machine only, 0.0.0.0 from all.",
