@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zlib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import pytest
 from wordprint import Model, Spotter
 from wordprint.evaluate.few_shot import open_set
 from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.spot.correct import add_shots
+from wordprint.spot.enroll import make_keyword
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.stages.manifest import digest_file
 from wordprint.train.ranking import same_different_average_precision
@@ -28,7 +33,8 @@ def model() -> Model:
 
 def test_is_small_and_carries_its_materials_and_licences(model):
     assert model.path.parent == MODELS
-    assert model.path.stat().st_size <= 6_000_000
+    assert len(zlib.compress(model.path.read_bytes())) <= 6_000_000  # as in the wheel
+    assert model.cohort is not None
     bill = json.loads((MODELS / "bill_of_materials.json").read_text(encoding="utf-8"))
     assert digest_file(model.path) in bill["files"].values()
     assert bill["licence"] == model.metadata["licence"] == "CC BY 4.0"
@@ -55,12 +61,26 @@ def spoken():
 @pytest.mark.parametrize("typed", [False, True])
 def test_learns_a_keyword_from_three_synthetic_recordings_or_from_its_spelling(model, spoken, typed):
     shots, samples, (start_s, end_s) = spoken
-    spotter = Spotter(model, config=SpotConfig(threshold=0.65 if typed else None))  # text is less like speech than speech is
-    spotter.enroll("good morning", [] if typed else shots)
+    spotter = Spotter(model)
+    spotter.enroll("good morning", [] if typed else shots, false_alarms_per_hour=20 if typed else None)
     detections = list(spotter.spot(samples))
     assert [detection.keyword for detection in detections] == ["good morning"]
     assert abs((detections[0].onset_s + detections[0].offset_s) / 2 - (start_s + end_s) / 2) < 0.2
     assert detections[0].time_s - detections[0].offset_s <= spotter.latency_s
+
+
+def test_the_spelling_is_a_shot_more_where_recordings_sound_like_it(model, spoken):
+    shots, _, _ = spoken
+    both, alone = (make_keyword(model, "good morning", shots, 0.0, recordings_alone=alone) for alone in (False, True))
+    assert both.phones
+    assert alone.phones == ()
+    spelled = model.spell([string.split() for string in both.phones])
+    assert (spelled @ np.array(both.prototypes[0])).max() > (spelled @ np.array(alone.prototypes[0])).max()
+    other = make_keyword(model, "washing machine", shots, 0.0)
+    assert (other.phones, other.prototypes) == ((), alone.prototypes)
+    assert make_keyword(model, "bonjour", shots, 0.0).prototypes == alone.prototypes
+    once = add_shots(model, Enrollment(model.name, model.digest, (replace(both, shots=both.shots[:2]),)), "good morning", shots[2:])
+    np.testing.assert_allclose(once.keywords[0].prototypes, both.prototypes, atol=2e-6)
 
 
 def test_a_stream_in_any_chunks_is_the_recording_bit_for_bit(model, spoken):

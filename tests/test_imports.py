@@ -22,7 +22,7 @@ FLOORS = [
     {"align"},
     {"words"},
     {"train"},
-    {"embedding"},
+    {"embedding", "cohort"},
     {"model"},
     {"load"},
     {"spot"},
@@ -37,7 +37,7 @@ FLOORS = [
 ]
 """Rooms from the ground up: a module imports from its own room and from lower floors."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-RUNTIME = {"errors", "records", "stages", "speech", "embedding", "model", "spot"}
+RUNTIME = {"errors", "records", "stages", "speech", "embedding", "cohort", "model", "spot"}
 """What `spot` may import: no room that needs torch or pyarrow."""
 
 

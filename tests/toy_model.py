@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save
 
-from wordprint.model import HEAD_KEY, MODEL_SCHEMA, PHONES_KEY, STATE_KEY
+from wordprint.model import COHORT_KEY, HEAD_KEY, MODEL_SCHEMA, PHONES_KEY, STATE_KEY
 from wordprint.spot.enroll import enroll
 
 RATE = 16_000
@@ -30,7 +30,7 @@ PHONES = ("R", "B", "G")
 """What the words are typed with: one phone each."""
 
 
-def write_model(path: Path, metadata: dict[str, Any] | str | None = None, **changes: Any) -> Path:
+def write_model(path: Path, metadata: dict[str, Any] | str | None = None, *, cohort: bytes | None = None, **changes: Any) -> Path:
     """Frames of the levels in bands (quadrature filters, log), means in quarters of a span; `changes` go into the metadata."""
     model = _encoder()
     description = {
@@ -52,6 +52,8 @@ def write_model(path: Path, metadata: dict[str, Any] | str | None = None, **chan
     if metadata:
         parts = {HEAD_KEY: _head().SerializeToString(), PHONES_KEY: _phones().SerializeToString()}
         parts[STATE_KEY] = np.zeros((1, KEPT), np.float32).tobytes()
+        if cohort is not None:
+            parts[COHORT_KEY] = cohort
         packed = {key: base64.b64encode(part).decode() for key, part in parts.items()}
         helper.set_model_props(model, {"wordprint": metadata, **packed})
     save(model, path)

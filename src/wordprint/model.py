@@ -17,21 +17,27 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from wordprint.cohort import Cohort
 from wordprint.embedding import Floats, SpanEmbedder, phone_codes
 from wordprint.errors import InputError, ModelError, disk_errors, kind_of
 from wordprint.speech.audio import SAMPLE_RATE
 
 MODEL_SCHEMA = "wordprint.model/2"
 METADATA_KEY = "wordprint"
-HEAD_KEY, PHONES_KEY, STATE_KEY = "wordprint.head", "wordprint.phones", "wordprint.state"
-"""Keys of the ONNX metadata under which the JSON description lies, and in base64 two other models and the encoder's first state."""
+HEAD_KEY, PHONES_KEY, STATE_KEY, COHORT_KEY = "wordprint.head", "wordprint.phones", "wordprint.state", "wordprint.cohort"
+"""Keys of the ONNX metadata under which the JSON description lies, and in base64 two other models, the encoder's first state and
+what ordinary speech is like."""
+DEFAULT_PER_HOUR = 1.0
+"""False alarms per hour at the default threshold of a model that doesn't say."""
 
 _NEWER = re.compile(r"Opset \d+ is under development|Unsupported model IR version.*|No Op registered.*")
 """What onnxruntime says of a whole file that it is too old for."""
@@ -70,6 +76,7 @@ class Model(SpanEmbedder):
         self.window_samples: int = self.metadata["window_samples"]
         self.phones: tuple[str, ...] = tuple(self.metadata["phones"])
         self.threshold: float = self.metadata["threshold"]["similarity"]
+        self.false_alarms_per_hour: float = self.metadata["threshold"].get("target_false_alarms_per_hour", DEFAULT_PER_HOUR)
         self.name: str = self.metadata.get("name") or path.stem
         words = self.metadata.get("training_words")
         self.training_words = frozenset(words) if words is not None else None
@@ -83,6 +90,16 @@ class Model(SpanEmbedder):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         return self  # nothing in it changes
+
+    @cached_property
+    def cohort(self) -> Cohort | None:
+        """Spans of ordinary speech, where the model has them."""
+        if COHORT_KEY not in self._encoder.get_modelmeta().custom_metadata_map:
+            return None
+        try:
+            return Cohort.unpack(_part(self._encoder, COHORT_KEY, self.path))
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise ModelError(f"{self.path} has a damaged {COHORT_KEY}", remedy=_MODEL_REMEDY) from error
 
     def parts(self) -> dict[str, Any]:
         """The file that holds the encoder, and by their keys the other models in it (base64)."""

@@ -168,7 +168,8 @@ def test_looks_do_not_depend_on_chunk_size_nor_on_time(model_path, chunk):
     found = [look for at in range(0, len(samples), chunk) for look in spotter.looks(samples[at : at + chunk])]
     ends, scores = LiveSpotter(model).looks(samples, [keyword])
     assert [look.end_sample for look in found] == ends.tolist() == list(range(1280, len(samples) + 1, 1280))
-    assert np.array_equal(np.array([look.similarities for look in found]).T, scores)
+    scores += np.float32(keyword.threshold)  # a score is what a similarity is above it
+    np.testing.assert_allclose(np.array([look.similarities for look in found]).T, scores, atol=1e-6)
     assert 1.4 * RATE < ends[scores[0].argmax()] < 1.8 * RATE
     assert scores[0].max() > 0.98
     assert scores[0][(ends > 2.9 * RATE) & (ends < 3.1 * RATE)].max() < 0.3
@@ -255,11 +256,10 @@ def test_a_plain_folder_has_no_running_speech_and_says_that_transcripts_are_miss
 
 def test_keywords_may_be_typed_to_the_live_code():
     system = load_system(Model(), typed=True)
-    typed, both = system.enroll("lights on", []), system.enroll("lights on", [padded(word("red"))])
+    typed, alone = system.enroll("lights on", []), system.enroll("lights on", [padded(word("red"))])
     assert "L AY T S AA N" in typed.phones
-    assert typed.phones == both.phones
-    assert (len(typed.shots), len(both.shots)) == (0, 1)
-    assert load_system(Model()).enroll("lights on", [padded(word("red"))]).phones == ()
+    assert (len(typed.shots), len(alone.shots)) == (0, 1)
+    assert alone.phones == ()  # tones don't sound like it
 
 
 class Fixed:
@@ -301,7 +301,7 @@ def _without_times(aligned, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "match"),
-    [({"stream_shots": 0}, "stream_shots"), ({"stream_draws": 0}, "stream_draws"), ({"stream_snr_db": 99.0}, "snr")],
+    [({"stream_shots": -1}, "stream_shots"), ({"stream_draws": 0}, "stream_draws"), ({"stream_snr_db": 99.0}, "snr")],
 )
 def test_options_out_of_range(model_path, keywords, aligned, tmp_path, changes, match):
     with pytest.raises(ConfigError, match=match):
@@ -321,7 +321,7 @@ def test_specs_that_are_no_system():
 
 
 def test_keywords_whose_phones_the_model_lacks_are_named(model_path, aligned, tmp_path):
-    config = EvaluateConfig(stream=aligned, **CONFIG | {"stream_typed": True, "stream_shots": 0})
+    config = EvaluateConfig(stream=aligned, **CONFIG | {"stream_shots": 0})
     with pytest.raises(DatasetError, match="can enroll none of the running keywords"):
         evaluate(str(model_path), [], tmp_path / "out", config)
 

@@ -174,9 +174,10 @@ def test_int8_is_smaller_and_close(exported):
 
 def test_same_inputs_give_the_same_bytes(exported, graphs, tmp_path):
     """The graphs are made twice: by the export, and for this test."""
-    metadata = Model(exported / "model.onnx").metadata
+    made = Model(exported / "model.onnx")
     encoder, state = graphs["encoder_to_onnx"]
-    write_onnx(encoder, state, graphs["head_to_onnx"], graphs["phones_to_onnx"], metadata, tmp_path / "again.onnx")
+    parts = (graphs["head_to_onnx"], graphs["phones_to_onnx"], made.metadata)
+    write_onnx(encoder, state, *parts, tmp_path / "again.onnx", made.cohort)
     assert (tmp_path / "again.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
 
 

@@ -47,7 +47,7 @@ def test_enroll_sets_the_threshold_that_holds_there(model, surroundings, tmp_pat
     rate = heard_rate(model, made, read_background(tmp_path / "room.wav"))
     assert rate.at(made.threshold) <= 60.0 < rate.at(made.threshold - 0.05)
     assert enroll(model, "red", recordings).keywords[0].threshold == model.threshold
-    with pytest.raises(ConfigError, match="but there is no background to count them in; give a recording"):
+    with pytest.raises(ConfigError, match="exported without the speech to expect them of; give a recording"):
         enroll(model, "red", recordings, false_alarms_per_hour=1.0)
     with pytest.raises(InputError, match="does not exist; expected a recording in which no keyword is said"):
         enroll(model, "red", recordings, false_alarms_per_hour=1.0, background=tmp_path / "none.wav")

@@ -26,6 +26,7 @@ def enroll(
     output: Path,
     threshold: float | None,
     phones: str | None,
+    recordings_alone: bool,
     false_alarms_per_hour: float | None,
     background: Path | None,
     json: bool,
@@ -36,8 +37,6 @@ def enroll(
         raise ConfigError("a keyword is needed, and its recordings where there are some", remedy=usage)
     model = Model(name)
     before = Enrollment.load(output).find(arguments[0]) if output.is_file() else None
-    if threshold is not None and false_alarms_per_hour is not None:
-        raise ConfigError("threshold and false_alarms_per_hour are both set", expected="one of them: the second sets the first")
     made = pipeline.enroll(
         model,
         arguments[0],
@@ -45,6 +44,7 @@ def enroll(
         output,
         SpotConfig(threshold=threshold),
         phones=phones,
+        recordings_alone=recordings_alone,
         false_alarms_per_hour=false_alarms_per_hour,
         background=background,
     )
@@ -175,4 +175,5 @@ def _show(keyword: Keyword) -> None:
 
 def _from(keyword: Keyword) -> str:
     shots = f"{len(keyword.shots)} recording{'s' * (len(keyword.shots) != 1)}"
-    return f"from {shots}" if keyword.shots else f"as typed ({' or '.join(keyword.phones)})"
+    spelled = " and its spelling" if keyword.phones else ""
+    return f"from {shots}{spelled}" if keyword.shots else f"as typed ({' or '.join(keyword.phones)})"

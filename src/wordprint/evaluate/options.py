@@ -44,9 +44,9 @@ class EvaluateConfig:
     stream_keywords: int = option(20, at_least=1, used_by={"stream": True})
     """(stream) Keywords of running speech that are chosen, of one, two and three words, where no targets are named."""
     stream_shots: int = option(3, at_least=0, used_by={"stream": True})
-    """(stream) Recordings that enroll a keyword."""
-    stream_typed: bool = option(False, used_by={"stream": True})
-    """(stream) Enroll keywords by their spelling too; with no shots by it alone."""
+    """(stream) Recordings that enroll a keyword; with none its spelling does."""
+    stream_recordings_alone: bool = option(False, used_by={"stream": True})
+    """(stream) The spelling of a keyword is no shot more."""
     stream_draws: int = option(5, at_least=1, used_by={"stream": True})
     """(stream) Random choices of the enrolled recordings."""
     stream_snr_db: float = option(10.0, at_least=-20, at_most=60, used_by={"stream": True})
@@ -64,8 +64,6 @@ class EvaluateConfig:
     def check(self) -> None:
         if not self.shots or len(set(self.shots)) < len(self.shots):
             raise ConfigError(f"shots are {list(self.shots)}", expected="different numbers of recordings, at least 1 each")
-        if not self.stream_shots and not self.stream_typed:
-            raise ConfigError("stream_shots is 0, and keywords are not typed", expected="recordings, or stream_typed")
         if len(self.targets) == 1 and self.stream is None:
             raise ConfigError(f"targets are {list(self.targets)}", expected="two keywords or more, or none at all")
 

@@ -7,6 +7,7 @@ way of its own is a class with the interface of `StreamSystem`, named as `packag
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,8 +22,8 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.trim import centred, find_speech
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment
+from wordprint.spot.expect import default_threshold
 from wordprint.spot.options import SpotConfig
-from wordprint.spot.pronounce import as_text, pronounce
 from wordprint.spot.stream import Spotter
 
 BATCH = 256
@@ -54,24 +55,29 @@ class StreamSystem(Protocol):
 
 
 class LiveSpotter:
-    """A model through the code that runs live: shots by `enroll`, looks by `Spotter`. `typed`: the spelling enrolls, too."""
+    """A model through the code that runs live: shots by `enroll`, looks by `Spotter`.
 
-    def __init__(self, model: Model, config: SpotConfig = SpotConfig(), *, typed: bool = False) -> None:
-        self.model, self.config, self.typed = model, config, typed
+    A score is the similarity less the keyword's threshold: what one number for all keywords changes when they are enrolled with
+    the thresholds that the model gives them.
+    """
+
+    def __init__(self, model: Model, config: SpotConfig = SpotConfig(), *, recordings_alone: bool = False) -> None:
+        self.model, self.config, self.recordings_alone = model, config, recordings_alone
         self.name, self.digest, self.training_words = model.name, model.digest, model.training_words
         self.hold_s = config.hold_s
         self.metadata = model.metadata
 
     def enroll(self, keyword: str, shots: Sequence[Samples]) -> Any:
-        phones = ", ".join(as_text(pronounce(keyword)[0])) if self.typed else None
-        return make_keyword(self.model, keyword, shots, self.model.threshold, phones=phones)
+        made = make_keyword(self.model, keyword, shots, 0.0, recordings_alone=self.recordings_alone)
+        return replace(made, threshold=default_threshold(self.model, made))
 
     def looks(self, samples: Samples, enrolled: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         enrollment = Enrollment(self.model.name, self.model.digest, tuple(enrolled))
         spotter = Spotter(self.model, enrollment, self.config)
         found = [(look.end_sample, look.similarities) for look in spotter.looks(samples)]
         scores = np.array([similarities for _, similarities in found], np.float32).reshape(-1, len(enrolled)).T
-        return np.array([end for end, _ in found], np.int64), scores
+        thresholds = np.array([word.threshold for word in enrolled], np.float32)
+        return np.array([end for end, _ in found], np.int64), scores - thresholds[:, None]
 
 
 class Windows:
@@ -102,16 +108,19 @@ class Windows:
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
 
 
-def load_system(spec: str | Path | StreamSystem | WaveformEmbedder, *, typed: bool = False) -> StreamSystem:
+def load_system(
+    spec: str | Path | StreamSystem | WaveformEmbedder, *, typed: bool = False, recordings_alone: bool = False
+) -> StreamSystem:
     """An ONNX file, a checkpoint folder, `package.module:Class` or an object with either interface, as a system.
 
-    Raises ConfigError where keywords are to be `typed` and the system takes recordings alone.
+    Raises ConfigError where keywords are to be `typed` and the system takes recordings. `recordings_alone`: what keywords are
+    called doesn't count.
     """
     made: Any = spec
     if isinstance(spec, (str, Path)):
         made = build(str(spec)) if ":" in str(spec) and not Path(spec).exists() else load_embedder(spec)
     if isinstance(made, Model):
-        return LiveSpotter(made, typed=typed)
+        return LiveSpotter(made, recordings_alone=recordings_alone)
     if typed:
         raise ConfigError(f"{spec} takes recordings of keywords", expected="a model file, where keywords are to be typed")
     if isinstance(made, StreamSystem):

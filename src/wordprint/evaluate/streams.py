@@ -60,7 +60,8 @@ def evaluate_stream(
 
     Raises DatasetError when no keyword has enough recordings, InputError for folders of another kind.
     """
-    system, background = load_system(model, typed=config.stream_typed), Path(background)
+    system = load_system(model, typed=not config.stream_shots, recordings_alone=config.stream_recordings_alone)
+    background = Path(background)
     paths = [Path(path) for path in keywords]
     settings = _Settings(**vars(config), system=f"{system.name} {system.digest}")
     inputs = dict(zip(unique_names(paths), paths, strict=True)) | {"stream": background}

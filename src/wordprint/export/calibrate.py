@@ -1,27 +1,31 @@
-"""The default threshold of a model: the similarity at which a typical keyword has so many false alarms per hour.
+"""How many false alarms per hour keywords have at a similarity: what sets the thresholds of keywords yet to come.
 
 Words of the validation split are enrolled one by one from a few of their segments, and every one is looked for in the
-utterances of its speakers, as `wordprint spot` would. All keywords share one threshold, since a new keyword has no
-recordings to find its own with. The test split is left for evaluation; only where validation holds too little to count
-false alarms in is it listened to as well, and the method says so.
+utterances of its speakers, and where these are few also in those of training speakers, as `wordprint spot` would. Counted are
+false alarms at similarities above a keyword's level (wordprint.spot.expect). The test split is left for evaluation; only where
+validation holds too little is it listened to as well, and the method says so.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.cohort import Cohort
 from wordprint.errors import DatasetError
 from wordprint.evaluate.stream_scores import Looks, Trial, score_trial, shared_threshold
+from wordprint.export.sample import places_of, running_speech, samples_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment, Keyword
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.spans import tried
 from wordprint.spot.stream import Spotter
 from wordprint.words.dataset import WordDataset
 from wordprint.words.split import side
@@ -31,8 +35,11 @@ FALLBACK = 0.6
 
 SHOTS = 3
 MAX_KEYWORDS = 60
-MIN_LETTERS = 7
-"""Shorter words make poor keywords, and would set the threshold for all."""
+MIN_LETTERS = 5
+"""Shorter words make poor keywords."""
+RATES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+"""False alarms per hour that are looked up; those that would be fewer than COUNTED in all hours are left out."""
+COUNTED = 3
 _ENDS = ("start_sample", "end_sample")
 BETWEEN_SAMPLES = SAMPLE_RATE // 2
 """Silence between two utterances of the background."""
@@ -40,7 +47,7 @@ BETWEEN_SAMPLES = SAMPLE_RATE // 2
 
 @dataclass(frozen=True)
 class Background:
-    """Utterances of a dataset laid end to end: which they are (u,), as in `_places`, and where each begins and ends (u, 2)."""
+    """Utterances of a dataset laid end to end: which they are (u,), as in `places_of`, and where each begins and ends (u, 2)."""
 
     utterance: NDArray[np.int64]
     bounds: NDArray[np.int64]
@@ -50,36 +57,38 @@ class Background:
         return float((self.bounds[:, 1] - self.bounds[:, 0]).sum() / SAMPLE_RATE / 3600)
 
 
-def calibrate(model: Model, dataset: WordDataset, target_per_hour: float, minutes: float) -> dict[str, Any]:
-    """The threshold and how it was found, for the model's metadata.
+def calibrate(model: Model, dataset: WordDataset, cohort: Cohort, target_per_hour: float, minutes: float) -> dict[str, Any]:
+    """What the model says of thresholds, and how it was found, for its metadata.
 
-    Deterministic. Validation holds enough when at least one false alarm is allowed in its keywords × hours: with fewer
-    the rate can't be measured. Falls back to FALLBACK, and says why, where the dataset holds too few unseen words or
-    speakers.
+    `above_level` are pairs of false alarms per hour and the similarity above a keyword's level in the `cohort` at which keywords
+    have them; `similarity` is one threshold for all with `target_per_hour`, for those who can't know a level. Deterministic.
+    Validation holds enough when at least one false alarm is allowed in its keywords × hours: with fewer the rate can't be
+    measured. Falls back to FALLBACK, and says why, where the dataset holds too few unseen words.
     """
     try:
-        found = _measure(model, dataset, ("validation",), target_per_hour, minutes)
+        found = _measure(model, dataset, cohort, ("validation",), target_per_hour, minutes)
         if target_per_hour * found["keyword_hours"] >= 1 or not len(dataset.select("test")):
-            return {"method": "streaming, validation words and speakers", **found}
+            return {"method": "streaming, validation words", **found}
         short = f"{found['keyword_hours']:g} keyword hours"
     except DatasetError as error:
         short = error.seen
     try:
-        found = _measure(model, dataset, ("validation", "test"), target_per_hour, minutes)
+        found = _measure(model, dataset, cohort, ("validation", "test"), target_per_hour, minutes)
     except DatasetError as error:
         return fallback(f"the word dataset holds {error.seen}")
-    return {"method": f"streaming, validation and test words and speakers, as validation alone holds {short}", **found}
+    return {"method": f"streaming, validation and test words, as validation alone holds {short}", **found}
 
 
 def _measure(
     model: Model,
     dataset: WordDataset,
+    cohort: Cohort,
     sides: tuple[str, ...],
     target_per_hour: float,
     minutes: float,
 ) -> dict[str, Any]:
-    """The threshold for words of these sides of the split, in all that speakers of these sides say; nobody of another unseen side
-    is heard.
+    """False alarms of words of these sides of the split, in what speakers of these sides say, then in what training speakers say;
+    nobody of another unseen side is heard.
 
     Raises DatasetError, which says what there is too little of.
     """
@@ -93,19 +102,19 @@ def _measure(
     chosen = _keywords(dataset, sides, heard)
     if not chosen:
         raise DatasetError(f"no unseen word of {MIN_LETTERS} letters with more than {SHOTS} segments")
-    background = _background(dataset, unseen, minutes)
-    if background.hours * 3600 < 1:
-        raise DatasetError("less than a second of speech by unseen speakers")
+    background = _background(dataset, [unseen, np.flatnonzero(heard & ~of_unseen)], minutes)
     config = SpotConfig()
     shots = [_shots(dataset, tokens, unseen) for tokens in chosen]
-    keywords = [_enroll(model, dataset, number, taken) for number, taken in enumerate(shots)]
+    keywords = [_enroll(model, dataset, taken) for taken in shots]
     looks, scores = _listen(Spotter(model, Enrollment(model.name, model.digest, tuple(keywords)), config), dataset, background)
     trials = [_trial(dataset, background, looks, scores[n], n, tokens, shots[n]) for n, tokens in enumerate(chosen)]
+    levels = [cohort.level(keyword.prototypes, tried(keyword)) for keyword in keywords]
     threshold = min(1.0, math.floor(max(-1.0, shared_threshold(trials, target_per_hour)) * 1e4) / 1e4 + 1e-4)
     hits = np.concatenate([trial.hits for trial in trials])
     return {
         "similarity": round(threshold, 4),
         "target_false_alarms_per_hour": target_per_hour,
+        "above_level": above_level(trials, levels),
         "false_alarms": sum(int((trial.false >= threshold).sum()) for trial in trials),
         "keyword_hours": round(sum(trial.hours for trial in trials), 3),
         "background_hours": round(background.hours, 3),
@@ -115,6 +124,19 @@ def _measure(
         "missed": int((hits < threshold).sum()),
         "hop_s": config.hop_s,
     }
+
+
+def above_level(trials: Sequence[Trial], levels: Sequence[float]) -> list[list[float]]:
+    """Pairs of a rate of false alarms per hour, ascending, and the similarity above its level at which the keyword of a trial has
+    them; none where there are too few false alarms to count."""
+    shifted = [replace(trial, false=trial.false - level) for trial, level in zip(trials, levels, strict=True)]
+    hours = sum(trial.hours for trial in trials)
+    pairs: list[list[float]] = []
+    for rate in RATES:
+        above = shared_threshold(shifted, rate)
+        if rate * hours >= COUNTED and math.isfinite(above) and (not pairs or above < pairs[-1][1]):
+            pairs.append([rate, round(above, 4)])
+    return pairs if len(pairs) > 1 else []
 
 
 def fallback(reason: str) -> dict[str, Any]:
@@ -148,29 +170,27 @@ def _shots(dataset: WordDataset, tokens: NDArray[np.int64], unseen: NDArray[np.i
     return np.sort(tokens[order[:SHOTS]])
 
 
-def _enroll(model: Model, dataset: WordDataset, number: int, shots: NDArray[np.int64]) -> Keyword:
+def _enroll(model: Model, dataset: WordDataset, shots: NDArray[np.int64]) -> Keyword:
+    codes, names = dataset.codes("words")
     recordings = [to_float32(dataset.segment_audio(int(shot))) for shot in shots]
-    return make_keyword(model, f"keyword {number}", recordings, 0.0)
+    return make_keyword(model, names[codes[shots[0]]], recordings, 0.0)
 
 
-def _background(dataset: WordDataset, unseen: NDArray[np.int64], minutes: float) -> Background:
-    """Utterances of the unseen speakers, in a fixed random choice, until `minutes` are reached."""
-    places = np.random.default_rng(0).permutation(np.unique(_places(dataset, unseen)))
-    lasting = np.array([len(_samples(dataset, place)) for place in places.tolist()], np.int64)
+def _background(dataset: WordDataset, segments: Sequence[NDArray[np.int64]], minutes: float) -> Background:
+    """Utterances of the first of the segments, in a fixed random choice, then of the next, until `minutes` are reached."""
+    random = np.random.default_rng(0)
+    places = np.concatenate([random.permutation(running_speech(dataset, some)) for some in segments])
+    lasting = np.array([len(samples_of(dataset, place)) for place in places.tolist()], np.int64)
     count = int(np.searchsorted(np.cumsum(lasting), minutes * 60 * SAMPLE_RATE)) + 1
     ends = np.cumsum(lasting[:count] + BETWEEN_SAMPLES)
     return Background(places[:count], np.stack([ends - BETWEEN_SAMPLES - lasting[:count], ends - BETWEEN_SAMPLES], axis=1))
-
-
-def _samples(dataset: WordDataset, place: int) -> NDArray[np.int16]:
-    return dataset.samples(place >> 32, place & 0xFFFFFFFF)
 
 
 def _listen(spotter: Spotter, dataset: WordDataset, background: Background) -> tuple[Looks, NDArray[np.float32]]:
     """All looks of the live code at the background, and the similarities (W, L) of the keywords."""
     found = []
     for place in background.utterance.tolist():
-        samples = np.pad(to_float32(_samples(dataset, place)), (0, BETWEEN_SAMPLES))
+        samples = np.pad(to_float32(samples_of(dataset, place)), (0, BETWEEN_SAMPLES))
         found += [(look.end_sample, look.similarities) for look in spotter.looks(samples)]
     hold, refractory = (round(seconds * SAMPLE_RATE) for seconds in (spotter.config.hold_s, spotter.config.refractory_s))
     return Looks(np.array([end for end, _ in found], np.int64), hold, refractory), np.array([one for _, one in found], np.float32).T
@@ -186,7 +206,7 @@ def _trial(
     shots: NDArray[np.int64],
 ) -> Trial:
     """What the keyword's similarities are where it is said, by segments that did not enroll it, and elsewhere."""
-    places = _places(dataset, tokens)
+    places = places_of(dataset, tokens)
     order = np.argsort(background.utterance)
     which = order[np.searchsorted(background.utterance[order], places).clip(max=len(order) - 1)]
     there = background.utterance[which] == places
@@ -198,9 +218,3 @@ def _trial(
     return score_trial(
         str(number), 0, looks, scores, np.array(sorted(spoken), np.int64).reshape(-1, 2), background.bounds[np.sort(clear)]
     )
-
-
-def _places(dataset: WordDataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for the utterance of each segment."""
-    places: NDArray[np.int64] = (dataset.column("shard")[indices].astype(np.int64) << 32) + dataset.column("row")[indices]
-    return places

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.cohort import Cohort
 from wordprint.errors import require_extra
-from wordprint.model import HEAD_KEY, METADATA_KEY, PHONES_KEY, STATE_KEY
+from wordprint.model import COHORT_KEY, HEAD_KEY, METADATA_KEY, PHONES_KEY, STATE_KEY
 from wordprint.stages.manifest import atomic_path
 
 OPSET = 18
@@ -165,10 +166,16 @@ def quantise(model: Any, feeds: Sequence[dict[str, NDArray[np.float32]]]) -> Any
 
 
 def write_onnx(
-    encoder: Any, state: NDArray[np.float32], head: Any, phones: Any | None, metadata: dict[str, Any], path: str | Path
+    encoder: Any,
+    state: NDArray[np.float32],
+    head: Any,
+    phones: Any | None,
+    metadata: dict[str, Any],
+    path: str | Path,
+    cohort: Cohort | None = None,
 ) -> None:
-    """Write the three as one file with its description and the encoder's first state, atomically; Fourier bases are written as
-    formulas."""
+    """Write the three as one file with its description, the encoder's first state and the cohort, atomically; Fourier bases are
+    written as formulas."""
     import onnx
 
     complete = onnx.ModelProto()
@@ -178,6 +185,8 @@ def write_onnx(
     models = {HEAD_KEY: head, **({} if phones is None else {PHONES_KEY: phones})}
     parts = {key: model.SerializeToString(deterministic=True) for key, model in models.items()}
     parts[STATE_KEY] = state.astype("<f4").tobytes()
+    if cohort is not None:
+        parts[COHORT_KEY] = cohort.pack()
     packed = {key: base64.b64encode(part).decode("ascii") for key, part in parts.items()}
     onnx.helper.set_model_props(complete, {METADATA_KEY: text, **packed})
     onnx.checker.check_model(complete)

@@ -18,10 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from wordprint import __version__
+from wordprint.cohort import Cohort
 from wordprint.errors import InputError, ParityError
 from wordprint.export.calibrate import calibrate, fallback
 from wordprint.export.card import bill_of_materials, materials, model_card, without_licence
 from wordprint.export.options import ExportConfig
+from wordprint.export.sample import sample_cohort
 from wordprint.load import CheckpointEmbedder
 from wordprint.model import MODEL_SCHEMA, Model
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
@@ -84,12 +86,12 @@ def _export(stage: StageRun, embedder: CheckpointEmbedder, dataset: WordDataset 
         draft = Path(folder, FLOAT)
         write_onnx(encoder, state, head, phones, describe(embedder, config, fallback("not calibrated")), draft)
         difference = check_float(embedder, Model(draft), config.max_difference)
-        stage.progress.say("export: calibrating the threshold")
-        threshold = _threshold(Model(draft), dataset, config)
+        stage.progress.say("export: listening for false alarms")
+        cohort, threshold = _thresholds(Model(draft), dataset, config)
         metadata = describe(embedder, config, threshold)
     if unknown := without_licence(metadata["bill_of_materials"]):
         stage.progress.say(f"export: licence not known of: {', '.join(unknown)} (state it with 'materials')")
-    write_onnx(encoder, state, head, phones, {**metadata, "precision": "float32"}, stage.output / FLOAT)
+    write_onnx(encoder, state, head, phones, {**metadata, "precision": "float32"}, stage.output / FLOAT, cohort)
     details: dict[str, Any] = {"threshold": threshold, "max_difference": difference}
     written = [FLOAT]
     if config.int8 and dataset is None:
@@ -101,7 +103,7 @@ def _export(stage: StageRun, embedder: CheckpointEmbedder, dataset: WordDataset 
         try:
             with atomic_path(stage.output / INT8) as unchecked:
                 small = quantise(encoder, list(_feeds(model, heard)))
-                write_onnx(small, state, head, phones, {**metadata, "precision": "int8"}, unchecked)
+                write_onnx(small, state, head, phones, {**metadata, "precision": "int8"}, unchecked, cohort)
                 real = _waveforms(dataset, _segments(dataset, "validation", "test"), CHECK_WORDS)
                 details["int8_cosine"] = check_int8(model, Model(unchecked), real, config.min_int8_cosine)
             written.append(INT8)
@@ -191,10 +193,13 @@ def check_int8(model: Model, small: Model, recordings: list[NDArray[np.float32]]
     return figures
 
 
-def _threshold(model: Model, dataset: WordDataset | None, config: ExportConfig) -> dict[str, Any]:
+def _thresholds(model: Model, dataset: WordDataset | None, config: ExportConfig) -> tuple[Cohort | None, dict[str, Any]]:
+    """What the thresholds of keywords are found with; no cohort where there is too little to find them."""
     if dataset is None:
-        return fallback("no word dataset was given")
-    return calibrate(model, dataset, config.false_alarms_per_hour, config.calibration_minutes)
+        return None, fallback("no word dataset was given")
+    cohort = sample_cohort(model, dataset)
+    found = calibrate(model, dataset, cohort, config.false_alarms_per_hour, config.calibration_minutes)
+    return cohort if found.get("above_level") else None, found
 
 
 def _feeds(model: Model, recordings: list[NDArray[np.float32]]) -> Iterator[dict[str, NDArray[np.float32]]]:

@@ -13,7 +13,8 @@ from wordprint.errors import EnrollmentError
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment, Mistake
-from wordprint.spot.shots import Recording, make_shots, normalised, read_takes, rounded
+from wordprint.spot.expect import threshold_of_same_rate
+from wordprint.spot.shots import Recording, joined, make_shots, read_takes, rounded
 
 MOST_MISTAKES = 50
 """Remembered of a keyword; the oldest go."""
@@ -32,6 +33,8 @@ def add_shots(
 ) -> Enrollment:
     """With more recordings of a keyword, which was missed in them: shots like those that it was enrolled with.
 
+    Its threshold moves so that false alarms stay as likely as they were.
+
     Raises EnrollmentError when none can be used.
     """
     keyword = enrollment.named(name)
@@ -40,16 +43,12 @@ def add_shots(
         raise EnrollmentError(f"no usable recording of '{keyword.keyword}': {'; '.join(rejected)}")
     fresh = make_shots(takes)
     shots = (*keyword.shots, *fresh)
-    vectors = [np.array(shot.embedding, np.float32) for shot in shots]
-    if keyword.phones and not keyword.shots:  # it was typed: its text counts as one of the recordings, as at enrollment
-        prototypes = np.array(keyword.prototypes, np.float32)
-        vectors.append(prototypes[int(np.argmax(prototypes @ np.mean(vectors, axis=0)))])
-    return enrollment.add(
-        replace(
-            keyword,
-            prototypes=(rounded(normalised(np.mean(vectors, axis=0))),),
-            duration_s=round(median(shot.end_s - shot.start_s for shot in shots), 3),
-            shots=shots,
-            rejected=(*keyword.rejected, *rejected),
-        )
+    spelled = model.spell([phones.split() for phones in keyword.phones]) if keyword.phones else None
+    made = replace(
+        keyword,
+        prototypes=(rounded(joined(np.array([shot.embedding for shot in shots], np.float32), spelled)),),
+        duration_s=round(median(shot.end_s - shot.start_s for shot in shots), 3),
+        shots=shots,
+        rejected=(*keyword.rejected, *rejected),
     )
+    return enrollment.add(replace(made, threshold=threshold_of_same_rate(model, keyword, made)))

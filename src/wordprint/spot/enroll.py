@@ -4,7 +4,8 @@
     enroll("model.onnx", "lights on", [], "keywords.json")       # typed: from its spelling alone
 
 The prototype is the mean of the shots' vectors, normalised again (prototypical networks, Snell et al. 2017); each is the mean
-over spans around the speech of the shot. A typed keyword has a prototype for each of its pronunciations.
+over spans around the speech of the shot, and the vector of the spelling is one more. A typed keyword has a prototype for each of
+its pronunciations.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.background import heard_rate, read_background
 from wordprint.spot.enrollment import Enrollment, Keyword, Shot
+from wordprint.spot.expect import default_threshold, expected
 from wordprint.spot.options import SpotConfig
-from wordprint.spot.pronounce import as_text, parse_phones, pronounce
-from wordprint.spot.shots import Recording, make_shots, normalised, read_takes, rounded
+from wordprint.spot.pronounce import as_text, looked_up, parse_phones, pronounce
+from wordprint.spot.shots import DOUBTFUL, Recording, joined, make_shots, normalised, read_takes, rounded
 from wordprint.spot.spans import spelled_duration_s
 
 
@@ -40,18 +42,24 @@ def enroll(
     enrollment: Enrollment | None = None,
     sample_rate: int = SAMPLE_RATE,
     phones: str | None = None,
+    recordings_alone: bool = False,
     false_alarms_per_hour: float | None = None,
     background: str | Path | None = None,
 ) -> Enrollment:
     """Enroll `keyword` from `recordings`, or without any from its spelling, and return all keywords enrolled so far.
 
     Adds to `enrollment`, else to the file `output` where it exists, and writes the file `output` when it is given.
-    `sample_rate` (Hz) is that of recordings given as arrays. `config.threshold` is kept with the keyword; without it, the
-    threshold calibrated for the model. A recording that can't be used is left out and named in `Keyword.rejected`;
-    EnrollmentError when none can be used. `phones` says how it is pronounced ("L AY T S AA N", several with commas between); beside
-    recordings they count as one more of them. `false_alarms_per_hour` sets the keyword's own threshold by what
-    it fires on in `background`, a recording of the user's surroundings in which the keyword isn't said.
+    `sample_rate` (Hz) is that of recordings given as arrays. A recording that can't be used is left out and named in
+    `Keyword.rejected`; EnrollmentError when none can be used. `phones` says how it is pronounced ("L AY T S AA N", several with
+    commas between); beside recordings they count as one more of them. So does what the lexicon says, where it has all words of the
+    keyword and the recordings sound like it, unless `recordings_alone`.
+
+    `config.threshold` is kept with the keyword. Without it, its threshold is the one at which it is expected to fire for nothing
+    `false_alarms_per_hour` times in an hour of ordinary speech, by default as often as the model was exported for; or in
+    `background`, a recording of the user's surroundings in which the keyword isn't said.
     """
+    if config.threshold is not None and false_alarms_per_hour is not None:
+        raise ConfigError("threshold and false_alarms_per_hour are both set", expected="one of them: the second sets the first")
     engine = model if isinstance(model, Model) else Model(model)
     if output is not None and Path(output).is_dir():
         raise InputError(kind_of(output), expected="an enrollment to write or add to", remedy="name a file: -o keywords.json")
@@ -62,20 +70,27 @@ def enroll(
         enrollment.check(engine, str(output), "write to another file with -o, or delete it")
     else:
         enrollment = Enrollment(engine.name, engine.digest)
-    threshold = engine.threshold if config.threshold is None else config.threshold
-    made = make_keyword(engine, keyword, recordings, threshold, sample_rate, phones=phones)
-    if false_alarms_per_hour is not None:
-        if background is None:
-            raise ConfigError(
-                f"false_alarms_per_hour is {false_alarms_per_hour:g}, but there is no background to count them in",
-                remedy="give a recording in which the keyword isn't said: --background my_hour.wav",
-            )
-        rate = heard_rate(engine, made, read_background(background))
-        made = replace(made, threshold=rate.threshold(false_alarms_per_hour))
+    made = make_keyword(
+        engine, keyword, recordings, config.threshold or 0.0, sample_rate, phones=phones, recordings_alone=recordings_alone
+    )
+    if config.threshold is None:
+        made = replace(made, threshold=_threshold(engine, made, false_alarms_per_hour, background))
     enrollment = enrollment.add(made)
     if output is not None:
         enrollment.save(output)
     return enrollment
+
+
+def _threshold(model: Model, keyword: Keyword, per_hour: float | None, background: str | Path | None) -> float:
+    if background is not None:
+        rate = heard_rate(model, keyword, read_background(background))
+        return rate.threshold(model.false_alarms_per_hour if per_hour is None else per_hour)
+    if per_hour is not None and expected(model, keyword) is None:
+        raise ConfigError(
+            f"false_alarms_per_hour is {per_hour:g}, but this model was exported without the speech to expect them of",
+            remedy="give a recording in which the keyword isn't said: --background my_hour.wav",
+        )
+    return default_threshold(model, keyword, per_hour)
 
 
 def make_keyword(
@@ -86,19 +101,20 @@ def make_keyword(
     sample_rate: int = SAMPLE_RATE,
     *,
     phones: str | None = None,
+    recordings_alone: bool = False,
 ) -> Keyword:
-    """The prototypes of one keyword and the quality of each shot."""
+    """The prototypes of one keyword and the quality of each shot; see `enroll`."""
     name = _checked(keyword, threshold, sample_rate)
     if isinstance(recordings, (str, Path)):
         recordings = [recordings]
     if isinstance(recordings, np.ndarray) and (recordings.ndim == 1 or recordings.shape[1:] == (1,)):
         recordings = [recordings]
-    strings, guessed = _pronounced(model, name, phones, alone=not len(recordings))
+    strings, guessed = _pronounced(model, name, phones, recordings, recordings_alone)
     spelled = model.spell(strings) if strings else None
     shots: tuple[Shot, ...] = ()
     rejected: list[str] = []
     if not len(recordings) and spelled is not None:
-        vectors, durations_s = spelled, [spelled_duration_s(strings)]
+        prototypes, durations_s = [normalised(vector) for vector in spelled], [spelled_duration_s(strings)]
     else:
         takes, rejected = read_takes(model, recordings, sample_rate)
         if not takes:
@@ -107,14 +123,14 @@ def make_keyword(
             )
         shots, durations_s = make_shots(takes), [take.speech.duration_s for take in takes]
         embeddings = np.stack([take.vector for take in takes])
-        # text beside recordings: the pronunciation that they are most like is one more of them
-        text = [] if spelled is None else [spelled[int(np.argmax(spelled @ embeddings.mean(axis=0)))]]
-        vectors = np.stack([*embeddings, *text]).mean(axis=0)[None]
+        if phones is None and spelled is not None and (spelled @ normalised(embeddings.mean(axis=0))).max() < DOUBTFUL:
+            strings, spelled = [], None  # the name says something else than the recordings, or they are in another language
+        prototypes = [joined(embeddings, spelled)]
     return Keyword(
         keyword=name,
         threshold=float(threshold),
         duration_s=round(median(durations_s), 3),
-        prototypes=tuple(rounded(normalised(vector)) for vector in vectors),
+        prototypes=tuple(map(rounded, prototypes)),
         shots=shots,
         phones=as_text(strings),
         guessed=tuple(guessed),
@@ -122,11 +138,15 @@ def make_keyword(
     )
 
 
-def _pronounced(model: SpanEmbedder, name: str, phones: str | None, alone: bool) -> tuple[list[Pronunciation], list[str]]:
-    """Phone strings, those that a person says or without recordings the lexicon's, and words whose sound was guessed."""
+def _pronounced(
+    model: SpanEmbedder, name: str, phones: str | None, recordings: Sequence[Recording], recordings_alone: bool
+) -> tuple[list[Pronunciation], list[str]]:
+    """Phone strings, those that a person says or the lexicon's, and words whose sound was guessed: only without recordings."""
     if phones is not None:
         return parse_phones(phones, model.phones), []
-    return pronounce(name) if alone else ([], [])
+    if not len(recordings):
+        return pronounce(name)
+    return ([] if recordings_alone else looked_up(name, model.phones)), []
 
 
 def _checked(keyword: str, threshold: float, sample_rate: int) -> str:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.spot.enrollment import Keyword
-from wordprint.spot.spans import OF_SHOTS, OF_TEXT, length_s, places
+from wordprint.spot.spans import length_s, tried
 
 
 class Matcher:
     """The prototypes of W keywords, and the G lengths of spans that are tried for them: `lengths_s` (G,), ascending."""
 
     def __init__(self, keywords: Sequence[Keyword]) -> None:
-        of_keyword = [places(word.duration_s, OF_SHOTS if word.shots else OF_TEXT) for word in keywords]
+        of_keyword = [tried(word) for word in keywords]
         used = sorted({place for found in of_keyword for place in found})
         self.lengths_s = np.array([length_s(place) for place in used])
         counts = [len(word.prototypes) for word in keywords]

@@ -45,6 +45,14 @@ def pronounce(text: str) -> tuple[list[Pronunciation], list[str]]:
     return _combined(variants), guessed
 
 
+def looked_up(text: str, phones: Collection[str]) -> list[Pronunciation]:
+    """Those of its pronunciations that a model with these `phones` can spell; none where a word is in no lexicon."""
+    variants = [_known(word) for word in normalise(text, "en")]
+    if not variants or not all(variants):
+        return []
+    return [string for string in _combined(variants) if set(phones).issuperset(string)]
+
+
 def _combined(variants: Sequence[Sequence[Pronunciation]]) -> list[Pronunciation]:
     """MOST strings of a variant of each word: the likeliest of all words first, then those that differ in one word."""
     best: list[tuple[int, tuple[int, ...], Pronunciation]] = [(0, (), ())]

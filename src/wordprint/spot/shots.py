@@ -38,6 +38,8 @@ SAME = 0.55
 
 Recording = str | Path | NDArray[np.float32] | NDArray[np.int16]
 """A file in any format, or samples (N,) or (N, 1), float at full scale ±1 or int16."""
+DOUBTFUL = 0.35
+"""A recording more similar than this to a spelling is of it: of 72 right recordings of known words one was less."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,14 @@ def _agreements(vectors: NDArray[np.float32]) -> list[float | None]:
 def rounded(vector: NDArray[np.float32]) -> tuple[float, ...]:
     """Seven decimals are what float32 holds of a unit vector."""
     return tuple(round(value, 7) for value in vector.tolist())
+
+
+def joined(embeddings: NDArray[np.float32], spelled: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """The prototype (D,) of shots (n, D) and pronunciations (U, D): of these the one that is most like the shots is a shot more."""
+    mean = embeddings.mean(axis=0)
+    if spelled is not None:
+        mean = np.concatenate([embeddings, spelled[[int(np.argmax(spelled @ mean))]]]).mean(axis=0)
+    return normalised(mean)
 
 
 def normalised(vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from wordprint.spot.enrollment import Keyword
+
 STEP = 0.14
 """Lengths are exp(STEP · k) seconds: each 15 % longer than the one before."""
 SHORTEST_S, LONGEST_S = 0.14, 3.0
@@ -27,6 +29,11 @@ def places(duration_s: float, around: int) -> range:
     low, high = (round(math.log(bound) / STEP) for bound in (SHORTEST_S, LONGEST_S))
     nearest = min(max(round(math.log(max(duration_s, 1e-3)) / STEP), low), high)
     return range(max(low, nearest - around), min(high, nearest + around) + 1)
+
+
+def tried(keyword: Keyword) -> range:
+    """Places of the lengths that are tried for a keyword."""
+    return places(keyword.duration_s, OF_SHOTS if keyword.shots else OF_TEXT)
 
 
 def spelled_duration_s(strings: Sequence[Sequence[str]]) -> float:

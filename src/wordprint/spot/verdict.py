@@ -13,16 +13,18 @@ from wordprint.model import Model
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.confuse import Confusable, confusable
 from wordprint.spot.enrollment import Keyword
-from wordprint.spot.pronounce import pronounce
+from wordprint.spot.expect import expected
+from wordprint.spot.pronounce import looked_up
+from wordprint.spot.shots import DOUBTFUL
 
 FEW_PHONES, MANY_PHONES = 4, 14
 """A keyword of fewer phones fires often; one of more is hard to say the same way twice."""
 SOUNDS_LIKE = 0.25
 """A recording less similar than this to its own spelling holds something else."""
-DOUBTFUL = 0.35
-"""One more similar than this is right, whatever else it sounds like: of 72 right recordings of known words one was less."""
 SOUNDS_MORE = 0.25
 """So much more similar to another spelling a recording must be to be called so."""
+SHOWN_PER_HOUR = (10.0, 1.0, 0.1)
+"""False alarms per hour whose thresholds are told."""
 NEAR, NAMED = 0.1, 5
 """Texts this far below the threshold fire now and then; so many are named."""
 
@@ -34,6 +36,10 @@ class Verdict:
     keyword: Keyword
     problems: tuple[str, ...]
     facts: tuple[str, ...]
+    per_hour: float | None
+    """False alarms that are expected in an hour of ordinary speech at the keyword's threshold; None where the model can't know."""
+    thresholds: dict[float, float]
+    """By false alarms per hour, the threshold at which they are expected."""
 
     def to_json(self) -> dict[str, Any]:
         """For programs; without vectors."""
@@ -42,7 +48,8 @@ class Verdict:
             del keyword[name]
         for shot in keyword["shots"]:
             del shot["embedding"]
-        return {**keyword, "problems": list(self.problems), "facts": list(self.facts)}
+        expected = {"expected_per_hour": self.per_hour, "thresholds": self.thresholds}
+        return {**keyword, **expected, "problems": list(self.problems), "facts": list(self.facts)}
 
 
 def verdict(model: Model, keyword: Keyword) -> Verdict:
@@ -55,9 +62,17 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
     if strings:
         phones = len(strings[0])
         facts.append(f"{phones} phones ({' '.join(strings[0])}): {_length(phones)}")
+    rates, per_hour, thresholds = expected(model, keyword), None, {}
+    if rates is not None:
+        per_hour = float(f"{rates.rate(keyword.threshold):.2g}")
+        thresholds = {shown: rates.threshold(shown) for shown in SHOWN_PER_HOUR}
+        others = ", ".join(f"{shown:g} at {threshold:.2f}" for shown, threshold in thresholds.items())
+        facts.append(
+            f"fires for nothing about {per_hour:g} times in an hour of other speech, at {keyword.threshold:.2f} ({others})"
+        )
     if fires := [one.text for one in alike if one.similarity >= keyword.threshold - NEAR][:NAMED]:
         facts.append(f"also fires on: {', '.join(fires)}")
-    return Verdict(keyword, tuple(problems), tuple(facts))
+    return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds)
 
 
 def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
@@ -65,11 +80,9 @@ def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
     if keyword.phones:
         return [tuple(string.split()) for string in keyword.phones]
     try:
-        strings, guessed = pronounce(keyword.keyword)
+        return looked_up(keyword.keyword, model.phones)
     except WordprintError:
         return []
-    known = set(model.phones)
-    return [] if guessed else [string for string in strings if known.issuperset(string)]
 
 
 def _length(phones: int) -> str:

@@ -198,6 +198,13 @@ TABLE = (
                 flag=True,
             ),
             Argument(
+                "recordings_alone",
+                "Take nothing from the spelling; else it counts as one recording more where the recordings sound like it.",
+                bool,
+                default=False,
+                flag=True,
+            ),
+            Argument(
                 "phones",
                 "How it is said, such as 'L AY T S AA N', several ways with commas between; counts as one recording more.",
                 str,
@@ -206,7 +213,7 @@ TABLE = (
             ),
             Argument(
                 "false_alarms_per_hour",
-                "Set the keyword's own threshold so that it fires so often for nothing, per hour of --background.",
+                "Set the threshold for so many false alarms in an hour of ordinary speech, or of the --background.",
                 float,
                 default=None,
                 flag=True,

@@ -20,6 +20,7 @@ from wordprint.speech.audio import read_audio
 from wordprint.spot.best import best_spans
 from wordprint.spot.correct import add_mistake
 from wordprint.spot.enrollment import Enrollment, Keyword, Shot
+from wordprint.spot.expect import threshold_of_same_rate
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, pronounce
 from wordprint.spot.stream import Spotter
@@ -190,13 +191,14 @@ class Session:
         }
 
     def _enrolled(self, keyword: str, files: list[Path], phones: str | None) -> Enrollment:
-        """All keywords, this one made anew; what was corrected stays, and so does its threshold."""
+        """All keywords, this one made anew; what was corrected stays, and so do the false alarms that its threshold lets pass."""
         spotter = self.spotter()
         spotter.enroll(keyword, files, phones=phones)
         old, made = self._enrollment.find(keyword), spotter.enrollment.named(keyword)
         if old is None:
             return spotter.enrollment
-        return spotter.enrollment.add(replace(made, mistakes=old.mistakes, threshold=old.threshold))
+        threshold = threshold_of_same_rate(self.model, old, made)
+        return spotter.enrollment.add(replace(made, mistakes=old.mistakes, threshold=threshold))
 
     def _name(self, keyword: str) -> str:
         """The keyword as it is enrolled, or with single spaces."""

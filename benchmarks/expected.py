@@ -1,0 +1,57 @@
+"""Whether false alarms come as often as enrollment says: expected rates against those in held-out speech.
+
+    python benchmarks/expected.py work/dev/align speech_commands custom_phrases --speakers anna ben
+
+Each keyword gets the threshold at which it is expected to have so many false alarms per hour; those that it has in the speech are
+counted. Beside it: one threshold for all, that which has so many on average there. `--typed` enrolls spellings.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from heldout import parser, peaks, read_keywords, read_speech
+from timing import print_table
+
+from wordprint.model import Model
+from wordprint.spot.enroll import make_keyword
+from wordprint.spot.expect import expected
+from wordprint.spot.pronounce import as_text, pronounce
+
+RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+FACTOR = 3.0
+
+
+def near(rate: float, hours: float, wanted: float) -> bool:
+    """Within FACTOR of what was wanted; none at all is, too, where a third of what was wanted would be less than one."""
+    return wanted / FACTOR <= rate <= wanted * FACTOR or (rate == 0 and wanted / FACTOR * hours < 1)
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--typed", action="store_true")
+    given = options.parse_args()
+    model, speech = Model(given.model), read_speech(given.background, tuple(given.speakers))
+    keywords = []
+    for word, recordings in read_keywords(given.keywords, given.shots, given.most).items():
+        phones = ", ".join(as_text(pronounce(word)[0])) if given.typed else None
+        keywords.append(make_keyword(model, word, [] if given.typed else recordings[: given.shots], 0.0, phones=phones))
+    heard = peaks(model, keywords, speech)
+    foretold = [expected(model, keyword) for keyword in keywords]
+    everything, hours = np.sort(np.concatenate([one.scores for one in heard]))[::-1], sum(one.hours for one in heard)
+    rows = []
+    for rate in RATES:
+        own = [
+            float((one.scores >= rates.threshold(rate)).sum() / one.hours)
+            for one, rates in zip(heard, foretold, strict=True)
+            if rates
+        ]
+        bar = everything[min(len(everything) - 1, int(rate * hours))]
+        shared = [float((one.scores > bar).sum() / one.hours) for one in heard]
+        shares = [np.mean([near(got, one.hours, rate) for got, one in zip(rates, heard, strict=True)]) for rates in (own, shared)]
+        rows.append([f"{rate:g}", f"{np.mean(own):.2f}", f"{np.median(own):.2f}", *(f"{share:.0%}" for share in shares)])
+    print(f"{len(keywords)} keywords, {hours / len(keywords):.2f} h of speech each")
+    print_table(["expected per hour", "mean", "median", f"within a factor of {FACTOR:g}", "… with one threshold"], *rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""False alarms that are expected of a keyword, by hand, and the thresholds that enrollment makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from toy_model import SIZE, padded, word, write_model
+from wordprint.cohort import Cohort
+from wordprint.errors import ConfigError, ModelError
+from wordprint.model import Model
+from wordprint.spot.correct import add_shots
+from wordprint.spot.enroll import enroll
+from wordprint.spot.expect import Expected, default_threshold, expected
+from wordprint.spot.options import SpotConfig
+from wordprint.spot.spans import tried
+from wordprint.spot.verdict import verdict
+
+TABLE = [[0.1, 0.4], [1.0, 0.3], [10.0, 0.1]]
+
+
+@pytest.fixture(scope="module")
+def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A toy model whose ordinary speech is what 'green' sounds like, and noise."""
+    path = tmp_path_factory.mktemp("ordinary") / "bands.onnx"
+    plain = Model(write_model(path))
+    green = enroll(plain, "green", [padded(word("green"))]).keywords[0].prototypes[0]
+    random = np.random.default_rng(0)
+    vectors = np.concatenate([np.tile(green, (50, 1)), random.normal(0, 1, (50, SIZE))]).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cohort = Cohort.of((-6,), vectors[None], most=SIZE)
+    threshold = {"similarity": 0.9, "target_false_alarms_per_hour": 2.0, "above_level": TABLE}
+    return Model(write_model(path, cohort=cohort.pack(), threshold=threshold))
+
+
+def test_rates_and_thresholds_by_hand():
+    rates = Expected(0.5, *np.array(TABLE).T)
+    assert [rates.threshold(rate) for rate in (0.1, 1.0, 10.0)] == [0.9, 0.8, 0.6]
+    assert rates.threshold(10**0.5) == pytest.approx(0.7)  # half way in the logarithm
+    assert rates.threshold(100.0) == pytest.approx(0.6 - 0.15)  # as steep as from the first to the last
+    assert rates.threshold(1e-9) == 1.0
+    assert rates.rate(0.7) == pytest.approx(10**0.5)
+    assert rates.rate(0.45) == pytest.approx(100.0)
+    for rate in (0.05, 0.3, 4.0, 50.0):
+        assert rates.rate(rates.threshold(rate)) == pytest.approx(rate, rel=0.01)
+
+
+def test_what_is_like_ordinary_speech_gets_a_higher_threshold(ordinary):
+    red, green = (enroll(ordinary, name, [padded(word(name))]).keywords[0] for name in ("red", "green"))
+    assert green.threshold > red.threshold
+    rates = expected(ordinary, red)
+    assert rates.level == ordinary.cohort.level(red.prototypes, tried(red))
+    assert red.threshold == rates.threshold(2.0) == default_threshold(ordinary, red)
+    strict = enroll(ordinary, "red", [padded(word("red"))], false_alarms_per_hour=0.1).keywords[0]
+    assert strict.threshold == pytest.approx(rates.level + 0.4, abs=1e-4)
+    assert enroll(ordinary, "red", [padded(word("red"))], config=SpotConfig(threshold=0.5)).keywords[0].threshold == 0.5
+    with pytest.raises(ConfigError, match="are both set"):
+        enroll(ordinary, "red", [padded(word("red"))], config=SpotConfig(threshold=0.5), false_alarms_per_hour=1.0)
+
+
+def test_a_model_without_a_cohort_has_one_threshold_for_all(model):
+    keyword = enroll(model, "red", [padded(word("red"))]).keywords[0]
+    assert expected(model, keyword) is None
+    assert default_threshold(model, keyword) == keyword.threshold == model.threshold
+    assert verdict(model, keyword).per_hour is None
+    assert not any("for nothing" in fact for fact in verdict(model, keyword).facts)
+
+
+def test_the_verdict_tells_what_the_threshold_buys(ordinary):
+    keyword = enroll(ordinary, "red", [padded(word("red"))]).keywords[0]
+    found = verdict(ordinary, keyword)
+    assert found.per_hour == 2.0
+    assert found.thresholds[1.0] > keyword.threshold > found.thresholds[10.0]
+    (fact,) = [fact for fact in found.facts if "for nothing" in fact]
+    assert fact.startswith(f"fires for nothing about 2 times in an hour of other speech, at {keyword.threshold:.2f} (10 at ")
+    assert found.to_json()["expected_per_hour"] == 2.0
+
+
+def test_a_shot_more_leaves_false_alarms_as_likely(ordinary):
+    made = enroll(ordinary, "red", [padded(word("red"))])
+    lowered = made.add(replace(made.keywords[0], threshold=made.keywords[0].threshold - 0.05))
+    more = add_shots(ordinary, lowered, "red", [padded(word("red", seed=5))]).keywords[0]
+    before, after = expected(ordinary, lowered.keywords[0]), expected(ordinary, more)
+    assert after.rate(more.threshold) == pytest.approx(before.rate(lowered.keywords[0].threshold), rel=0.01)
+
+
+def test_a_damaged_cohort_is_told(tmp_path):
+    with pytest.raises(ModelError, match="has a damaged wordprint"):
+        _ = Model(write_model(tmp_path / "bands.onnx", cohort=b"no archive")).cohort

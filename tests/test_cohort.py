@@ -1,0 +1,60 @@
+"""A sample of what ordinary speech is like: levels against naive loops, and what packing keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wordprint.cohort import NEAREST, Cohort
+
+
+def _vectors(random: np.random.Generator, *shape: int) -> np.ndarray:
+    vectors = random.normal(0, 1, shape) @ random.normal(0, 1, (shape[-1], shape[-1]))
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    """(4, 300, 32), in 20 directions for the most part."""
+    random = np.random.default_rng(0)
+    low = random.normal(0, 1, (4, 300, 20)) @ random.normal(0, 1, (20, 32)) + 0.01 * random.normal(0, 1, (4, 300, 32))
+    return (low / np.linalg.norm(low, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def cohort(vectors) -> Cohort:
+    return Cohort.of((-6, -4, -2, 0), vectors, most=20)
+
+
+@pytest.mark.parametrize(("places", "rows"), [((-5, -4, -3), (0, 1)), ((-4,), (1,)), ((3, 4, 5), (3,)), ((-9, 0), (0, 3))])
+def test_the_level_is_the_mean_of_the_nearest_spans_of_the_nearest_lengths(cohort, vectors, places, rows):
+    prototypes = _vectors(np.random.default_rng(1), 2, 32)
+    nearest = []
+    for row in rows:
+        for vector in vectors[row]:
+            nearest.append(max(float(vector @ prototype) for prototype in prototypes))
+    expected = sum(sorted(nearest)[-NEAREST:]) / NEAREST
+    assert cohort.level(prototypes, places) == pytest.approx(expected, abs=0.02)  # four bits a coordinate
+
+
+def test_a_prototype_that_is_like_much_has_a_higher_level(cohort, vectors):
+    mean = vectors.mean(axis=(0, 1))
+    away = _vectors(np.random.default_rng(2), 1, 32)[0]
+    assert cohort.level((mean / np.linalg.norm(mean))[None], (-4,)) != cohort.level(away[None], (-4,))
+    assert cohort.level(vectors[1][:1], (-4,)) > cohort.level(-vectors[1][:1], (-4,))
+
+
+def test_packed_it_is_the_same_in_half_a_byte_a_number(cohort):
+    packed = cohort.pack()
+    again = Cohort.unpack(packed)
+    assert np.array_equal(again.codes, cohort.codes)
+    assert np.array_equal(again.places, cohort.places)
+    assert again.level(np.eye(32)[:1], (-4,)) == cohort.level(np.eye(32)[:1], (-4,))
+    assert again.pack() == packed
+    assert len(packed) < cohort.codes.size / 2 + cohort.basis.nbytes + 2000
+    assert np.abs(cohort.codes).max() <= 7
+
+
+def test_fewer_spans_than_are_asked_for():
+    few = Cohort.of((0,), _vectors(np.random.default_rng(3), 1, 5, 8))
+    assert -1 <= few.level(np.eye(8)[:1], (0,)) <= 1
