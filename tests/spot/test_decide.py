@@ -32,7 +32,13 @@ def test_similarity_equal_to_the_threshold_is_a_hit():
 
 
 def test_a_run_of_hits_is_one_detection_at_its_best():
-    assert decide([0.1, 0.6, 0.7, 0.9, 0.8, 0.6, 0.1]) == [(0, 400)]
+    assert decide([0.1, 0.6, 0.7, 0.9, 0.8, 0.6, 0.1], hold_samples=200) == [(0, 400)]
+
+
+def test_it_is_decided_a_hold_after_the_first_hit_though_a_better_one_may_follow():
+    assert decide([0.1, 0.6, 0.7, 0.9, 0.8, 0.6, 0.1], hold_samples=100) == [(0, 300)]
+    decider = Decider([0.5], refractory_samples=300, hold_samples=100)
+    assert [decider.step(end, [score]) is not None for end, score in ((100, 0.6), (200, 0.7), (300, 0.9))] == [False, True, False]
 
 
 def test_twenty_five_hits_are_one_detection():

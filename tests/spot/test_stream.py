@@ -61,14 +61,16 @@ def test_planted_keywords_are_found_at_their_times(model, enrollment):
 @pytest.mark.parametrize("start_s", [1.0, 1.013, 1.03, 1.05, 1.07])
 @pytest.mark.parametrize("seconds", [0.4, 0.8])
 def test_a_detection_lies_where_the_keyword_is_said_and_comes_in_time(model, config, start_s, seconds):
-    """Its ends are those that `find_speech` would find (60 ms around the word), to half a step of the grid of lengths."""
+    """Its ends are those that `find_speech` would find (60 ms around the word), to half a step of the grid of lengths; it may end
+    early, since a long word is a hit before its end and decided a hold later."""
     spotter = Spotter(model, config=config)
     spotter.enroll("red", [padded(word("red", seconds, seed=seed), seed=seed) for seed in range(3)])
     samples = padded(word("red", seconds, seed=9), start_s, 2 - seconds)
     (found,) = spotter.spot(samples)
     speech = find_speech(samples)
     assert found.onset_s == pytest.approx(speech.start_sample / RATE, abs=0.06 + config.hop_s / 2)
-    assert found.offset_s == pytest.approx(speech.end_sample / RATE, abs=0.06 + config.hop_s / 2)
+    late_s = found.offset_s - speech.end_sample / RATE
+    assert -0.06 - config.hop_s / 2 - config.hold_s <= late_s <= 0.06 + config.hop_s / 2
     assert found.offset_s < found.time_s <= found.offset_s + spotter.latency_s
     ahead_s = (DELAY * FRAME + BLOCK) / RATE
     assert found.time_s - start_s - seconds <= ahead_s + config.hop_s + config.hold_s + 0.25

@@ -32,7 +32,7 @@ class Decider:
     """Turns a run of hits (similarity ≥ threshold) into one detection.
 
     - The best hit so far is the candidate; a hit of any keyword with a larger margin replaces it, an equal one does not.
-    - It is decided once `hold_samples` have passed without a better one: a longer hold compares more, a shorter one is faster.
+    - It is decided `hold_samples` after the first hit: a longer hold compares more, a shorter one is faster.
     - For `refractory_samples` after a decided peak, hits of every keyword are ignored.
     - A keyword that was detected is not detected again before its run of hits has ended: a plateau is one detection.
     """
@@ -52,6 +52,7 @@ class Decider:
     def reset(self) -> None:
         """Forget the stream."""
         self._candidate: Peak | None = None
+        self._due = 0
         self._deaf_until = -1
         self._spent = np.zeros(len(self._thresholds), dtype=bool)
 
@@ -64,11 +65,13 @@ class Decider:
         eligible = hits & ~self._spent
         if end_sample >= self._deaf_until and eligible.any():
             best = int(np.argmax(np.where(eligible, margins, -np.inf)))
+            if self._candidate is None:
+                self._due = end_sample + self._hold_samples
             if self._candidate is None or margins[best] > self._candidate.margin:
                 similarity = float(margins[best] + self._thresholds[best])
                 span = (0, 0) if spans is None else tuple(np.asarray(spans)[best].tolist())
                 self._candidate = Peak(best, end_sample, similarity, float(margins[best]), span)
-        if self._candidate is None or end_sample - self._candidate.end_sample < self._hold_samples:
+        if self._candidate is None or end_sample < self._due:
             return None
         return self._decide(hits)
 

@@ -148,11 +148,12 @@ export class Spotter {
       margins.forEach((margin, number) => {
         if (hits[number] && !this.spent[number] && (word < 0 || margin > margins[word])) word = number;
       });
+      if (word >= 0 && !this.candidate) this.due = this.heard + config.hold_samples;
       if (word >= 0 && (!this.candidate || margins[word] > this.candidate.margin)) {
         this.candidate = { word, end: this.heard, margin: margins[word], ...best[word] };
       }
     }
-    if (!this.candidate || this.heard - this.candidate.end < config.hold_samples) return null;
+    if (!this.candidate || this.heard < this.due) return null;
     return this.decide(hits);
   }
 
