@@ -198,6 +198,20 @@ def test_the_service(tmp_path):
         assert ("wordprint.service" in result.stdout + result.stderr) == bool(found), result.stderr
 
 
+def test_the_container(tmp_path):
+    """Its instructions are known, it installs an extra that there is, and what it starts is a command that gets as far as its file."""
+    (container,) = blocks(DOCS / "serve.md", "dockerfile")
+    instructions = dict(line.split(" ", 1) for line in container.splitlines() if line)
+    assert list(instructions) == ["FROM", "RUN", "USER", "EXPOSE", "ENTRYPOINT"]
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert re.search(r"'wordprint\[(\w+)\]'", instructions["RUN"])[1] in project["optional-dependencies"]
+    program, *arguments = json.loads(instructions["ENTRYPOINT"])
+    assert program == "wordprint"
+    assert arguments[-1].endswith(f":{instructions['EXPOSE']}")
+    result = subprocess.run([sys.executable, "-m", program, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, "/keywords/keywords.json does not exist" in result.stderr) == (2, True), result.stderr
+
+
 # what pages name
 
 
