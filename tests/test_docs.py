@@ -208,7 +208,8 @@ def test_the_container(tmp_path):
     program, *arguments = json.loads(instructions["ENTRYPOINT"])
     assert program == "wordprint"
     assert arguments[-1].endswith(f":{instructions['EXPOSE']}")
-    result = subprocess.run([sys.executable, "-m", program, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", program, *arguments]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (result.returncode, "/keywords/keywords.json does not exist" in result.stderr) == (2, True), result.stderr
 
 
