@@ -199,7 +199,7 @@ def test_the_service(tmp_path):
 
 
 def test_the_container(tmp_path):
-    """Its instructions are known, it installs an extra that there is, and what it starts is a command that gets as far as its file."""
+    """Its instructions are known, its extra is one, and what it starts is a command that gets as far as its file."""
     (container,) = blocks(DOCS / "serve.md", "dockerfile")
     instructions = dict(line.split(" ", 1) for line in container.splitlines() if line)
     assert list(instructions) == ["FROM", "RUN", "USER", "EXPOSE", "ENTRYPOINT"]
