@@ -1,10 +1,10 @@
 """What is nearly a keyword: how often "volume down" sets off "volume up", the words in another order, or half of them.
 
 Each phrase is enrolled from synthetic voices, from its spelling, and from both; other voices say it, and what is confused with it.
-A saying sets off a keyword where the code that listens live finds a hit in it. Three thresholds: the model's own, the same for
-all keywords; the keyword's own, as enrollment sets it; and one that misses a twentieth of the keyword's own sayings, which shows
-how far the similarities alone tell the two apart. With --recorded the same is measured on people: two-word phrases of a folder
-that `align` wrote, their words alone, in the other order, and beside another word.
+A saying sets off a keyword where the code that listens live finds a hit in it. Two thresholds: the keyword's own, as enrollment
+sets it, and one that misses a twentieth of the keyword's own sayings, which shows how far the similarities alone tell the two
+apart. With --recorded the same is measured on people: two-word phrases of a folder that `align` wrote, their words alone, in the
+other order, and beside another word.
 
     python benchmarks/confusable_pairs.py --recorded work/align --speakers librispeech-1919 librispeech-777
 """
@@ -87,7 +87,7 @@ def enroll_shots(model: Model, how: dict[str, Any], text: str, shots: Sequence[S
     speakers = frozenset(shot.speaker for shot in shots)
     for way, phones in ((f"{len(shots)} shots", None), (BOTH, ", ".join(as_text(pronounce(text)[0])))):
         try:
-            made = enroll(model, text, [shot.samples for shot in shots], **how, phones=phones)
+            made = enroll(model, text, [shot.samples for shot in shots], **how, phones=phones, recordings_alone=phones is None)
         except EnrollmentError as error:
             print(f"left out: {error}", flush=True)
             continue
@@ -112,7 +112,7 @@ def hear(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying]) 
 
 
 def thresholds(
-    model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying], scores: NDArray[np.float64]
+    enrolled: Sequence[Enrolled], sayings: Sequence[Saying], scores: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """By name, the threshold (W,) of each keyword; that which misses a share of its own sayings is one of their similarities."""
     names = np.array([saying.text for saying in sayings])
@@ -121,7 +121,7 @@ def thresholds(
         mine = np.sort(scores[(names == one.text) & ~np.isnan(scores[:, number]), number])
         missing[number] = mine[int(MISSED * len(mine))] if len(mine) else np.nan
     own = np.array([one.keyword.threshold for one in enrolled])
-    return {"shared": np.full(len(enrolled), model.threshold), "own": own, f"{MISSED:.0%} missed": missing}
+    return {"own": own, f"{MISSED:.0%} missed": missing}
 
 
 def hits(scores: NDArray[np.float64], places: NDArray[np.int64], bars: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -139,7 +139,7 @@ def share(scores: NDArray[np.float64], places: NDArray[np.int64], bars: NDArray[
 def print_pairs(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying], rows: Sequence[Row]) -> None:
     """A table for each way to enroll, and in how many of its rows the goal is met."""
     scores = hear(model, enrolled, sayings)
-    bars = thresholds(model, enrolled, sayings, scores)
+    bars = thresholds(enrolled, sayings, scores)
     *kept, last = bars  # what the last one misses is in its name
     heads = [f"{what}, {bar}" for bar in kept for what in ("found", "fires")]
     for way in dict.fromkeys(one.way for one in enrolled):
