@@ -22,9 +22,9 @@ FEWEST_WORDS = 3
 
 
 def sample_cohort(model: Model, dataset: WordDataset, *, spans: int = SPANS) -> Cohort:
-    """Spans anywhere in utterances of the training split. Deterministic."""
-    random = np.random.default_rng(0)
-    chosen = random.permutation(running_speech(dataset, dataset.select("train")))[:UTTERANCES]
+    """Spans anywhere in utterances of the training split, of all where there is none. Deterministic."""
+    random, segments = np.random.default_rng(0), dataset.select("train")
+    chosen = random.permutation(running_speech(dataset, segments if len(segments) else np.arange(len(dataset))))[:UTTERANCES]
     lasting_s = np.array([len(samples_of(dataset, place)) for place in chosen.tolist()]) / SAMPLE_RATE
     counts = random.multinomial(spans, lasting_s / lasting_s.sum(), size=len(PLACES))  # (G, u)
     vectors = np.zeros((len(PLACES), spans, model.embedding_size), np.float32)
