@@ -17,6 +17,7 @@ from wordprint.speech.trim import Speech, centred, find_speech
 from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.spans import BESIDE_S, PHONE_S, likely_duration_s
 from wordprint.spot.stream import Spotter
 
 
@@ -115,14 +116,22 @@ def test_every_pronunciation_is_listened_for(model):
     assert len(list(Spotter(model, made).spot(stream))) == 2
 
 
-def test_text_beside_recordings_is_one_more_of_them(model):
+@pytest.mark.parametrize(("count", "counted"), [(1, 1), (2, 2), (3, 2)])
+def test_text_beside_recordings_is_one_or_two_more_of_them(model, count, counted):
     """The pronunciation that they are most like."""
-    (keyword,) = enroll(model, "red", shots("red", 2), phones="B, R, G").keywords
-    vectors = [*(shot.embedding for shot in keyword.shots), *model.spell([["R"]])]
+    (keyword,) = enroll(model, "red", shots("red", count), phones="B, R, G").keywords
+    vectors = [*(shot.embedding for shot in keyword.shots), *model.spell([["R"]] * counted)]
     mean = np.mean(vectors, axis=0)
     np.testing.assert_allclose(keyword.prototypes, [mean / np.linalg.norm(mean)], atol=1e-6)
-    assert (len(keyword.shots), keyword.phones) == (2, ("B", "R", "G"))
+    assert (len(keyword.shots), keyword.phones) == (count, ("B", "R", "G"))
     assert keyword.duration_s == pytest.approx(0.6, abs=0.05)
+
+
+def test_a_keyword_lasts_no_less_than_its_spelling_makes_likely():
+    assert likely_duration_s([], [("R", "EH", "D")]) == pytest.approx(3 * PHONE_S + BESIDE_S)
+    assert likely_duration_s([0.1, 0.9, 0.2], [("R",), ("R", "EH", "D", "AH", "N")]) == 0.2  # the first pronunciation counts
+    assert likely_duration_s([0.1, 0.9, 0.2], [("R", "EH", "D", "AH", "N")]) == pytest.approx(5 * PHONE_S + BESIDE_S)
+    assert likely_duration_s([0.1, 0.9, 0.2], []) == 0.2
 
 
 def test_phones_that_the_model_does_not_know_are_named(model, tmp_path):

@@ -46,7 +46,7 @@ class EvaluateConfig:
     stream_shots: int = option(3, at_least=0, used_by={"stream": True})
     """(stream) Recordings that enroll a keyword; with none its spelling does."""
     stream_recordings_alone: bool = option(False, used_by={"stream": True})
-    """(stream) The spelling of a keyword is no shot more."""
+    """(stream) The spelling of a keyword doesn't count beside its shots."""
     stream_draws: int = option(5, at_least=1, used_by={"stream": True})
     """(stream) Random choices of the enrolled recordings."""
     stream_snr_db: float = option(10.0, at_least=-20, at_most=60, used_by={"stream": True})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment, Mistake
 from wordprint.spot.expect import threshold_of_same_rate
 from wordprint.spot.shots import Recording, joined, make_shots, read_takes, rounded
+from wordprint.spot.spans import likely_duration_s
 
 MOST_MISTAKES = 50
 """Remembered of a keyword; the oldest go."""
@@ -43,11 +43,12 @@ def add_shots(
         raise EnrollmentError(f"no usable recording of '{keyword.keyword}': {'; '.join(rejected)}")
     fresh = make_shots(takes)
     shots = (*keyword.shots, *fresh)
-    spelled = model.spell([phones.split() for phones in keyword.phones]) if keyword.phones else None
+    strings = [tuple(phones.split()) for phones in keyword.phones]
+    spelled = model.spell(strings) if strings else None
     made = replace(
         keyword,
         prototypes=(rounded(joined(np.array([shot.embedding for shot in shots], np.float32), spelled)),),
-        duration_s=round(median(shot.end_s - shot.start_s for shot in shots), 3),
+        duration_s=round(likely_duration_s([shot.end_s - shot.start_s for shot in shots], strings), 3),
         shots=shots,
         rejected=(*keyword.rejected, *rejected),
     )

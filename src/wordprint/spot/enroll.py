@@ -4,8 +4,8 @@
     enroll("model.onnx", "lights on", [], "keywords.json")       # typed: from its spelling alone
 
 The prototype is the mean of the shots' vectors, normalised again (prototypical networks, Snell et al. 2017); each is the mean
-over spans around the speech of the shot, and the vector of the spelling is one more. A typed keyword has a prototype for each of
-its pronunciations.
+over spans around the speech of the shot, and the vector of the spelling counts as one or two of them. A typed keyword has a
+prototype for each of its pronunciations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from wordprint.spot.expect import default_threshold, expected
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, looked_up, parse_phones, pronounce
 from wordprint.spot.shots import DOUBTFUL, Recording, joined, make_shots, normalised, read_takes, rounded
-from wordprint.spot.spans import spelled_duration_s
+from wordprint.spot.spans import likely_duration_s
 
 
 def enroll(
@@ -51,8 +50,8 @@ def enroll(
     Adds to `enrollment`, else to the file `output` where it exists, and writes the file `output` when it is given.
     `sample_rate` (Hz) is that of recordings given as arrays. A recording that can't be used is left out and named in
     `Keyword.rejected`; EnrollmentError when none can be used. `phones` says how it is pronounced ("L AY T S AA N", several with
-    commas between); beside recordings they count as one more of them. So does what the lexicon says, where it has all words of the
-    keyword and the recordings sound like it, unless `recordings_alone`.
+    commas between); beside recordings they count as one or two of them. So does what the lexicon says, where it has all words of
+    the keyword and the recordings sound like it, unless `recordings_alone`.
 
     `config.threshold` is kept with the keyword. Without it, its threshold is the one at which it is expected to fire for nothing
     `false_alarms_per_hour` times in an hour of ordinary speech, by default as often as the model was exported for; or in
@@ -113,8 +112,9 @@ def make_keyword(
     spelled = model.spell(strings) if strings else None
     shots: tuple[Shot, ...] = ()
     rejected: list[str] = []
+    durations_s: list[float] = []
     if not len(recordings) and spelled is not None:
-        prototypes, durations_s = [normalised(vector) for vector in spelled], [spelled_duration_s(strings)]
+        prototypes = [normalised(vector) for vector in spelled]
     else:
         takes, rejected = read_takes(model, recordings, sample_rate)
         if not takes:
@@ -129,7 +129,7 @@ def make_keyword(
     return Keyword(
         keyword=name,
         threshold=float(threshold),
-        duration_s=round(median(durations_s), 3),
+        duration_s=round(likely_duration_s(durations_s, strings), 3),
         prototypes=tuple(map(rounded, prototypes)),
         shots=shots,
         phones=as_text(strings),

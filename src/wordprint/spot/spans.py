@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 
 from wordprint.spot.enrollment import Keyword
 
@@ -34,6 +35,15 @@ def places(duration_s: float, around: int) -> range:
 def tried(keyword: Keyword) -> range:
     """Places of the lengths that are tried for a keyword."""
     return places(keyword.duration_s, OF_SHOTS if keyword.shots else OF_TEXT)
+
+
+def likely_duration_s(shots_s: Sequence[float], strings: Sequence[Sequence[str]]) -> float:
+    """How long a keyword is taken to last: the median of its shots, no less than its spelling makes likely, if that counts.
+
+    The trim of a shot takes soft sounds off the ends of a word that was cut out of a sentence.
+    """
+    spelled_s = spelled_duration_s(strings) if strings else 0.0
+    return max(median(shots_s), spelled_s) if shots_s else spelled_s
 
 
 def spelled_duration_s(strings: Sequence[Sequence[str]]) -> float:

@@ -199,14 +199,14 @@ TABLE = (
             ),
             Argument(
                 "recordings_alone",
-                "Take nothing from the spelling; else it counts as one recording more where the recordings sound like it.",
+                "Take nothing from the spelling; else it counts as one recording or two more, where the recordings sound like it.",
                 bool,
                 default=False,
                 flag=True,
             ),
             Argument(
                 "phones",
-                "How it is said, such as 'L AY T S AA N', several ways with commas between; counts as one recording more.",
+                "How it is said, such as 'L AY T S AA N', several ways with commas between; counts as one or two recordings.",
                 str,
                 default=None,
                 flag=True,
