@@ -358,7 +358,7 @@ def test_killed_it_leaves_no_mfa_behind_and_goes_on(
     assert contents(out) == contents(tmp_path / "fresh")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
