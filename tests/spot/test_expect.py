@@ -40,7 +40,7 @@ def test_rates_and_thresholds_by_hand():
     assert [rates.threshold(rate) for rate in (0.1, 1.0, 10.0)] == [0.9, 0.8, 0.6]
     assert rates.threshold(10**0.5) == pytest.approx(0.7)  # half way in the logarithm
     assert rates.threshold(100.0) == pytest.approx(0.6 - 0.15)  # as steep as from the first to the last
-    assert rates.threshold(1e-9) == 1.0
+    assert (rates.threshold(1e-9), rates.threshold(1e30)) == (1.0, -1.0)
     assert rates.rate(0.7) == pytest.approx(10**0.5)
     assert rates.rate(0.45) == pytest.approx(100.0)
     for rate in (0.05, 0.3, 4.0, 50.0):
@@ -58,6 +58,12 @@ def test_what_is_like_ordinary_speech_gets_a_higher_threshold(ordinary):
     assert enroll(ordinary, "red", [padded(word("red"))], config=SpotConfig(threshold=0.5)).keywords[0].threshold == 0.5
     with pytest.raises(ConfigError, match="are both set"):
         enroll(ordinary, "red", [padded(word("red"))], config=SpotConfig(threshold=0.5), false_alarms_per_hour=1.0)
+
+
+@pytest.mark.parametrize("rate", [0.0, -3.0, float("nan"), float("inf")])
+def test_a_rate_that_is_none(ordinary, rate):
+    with pytest.raises(ConfigError, match="false_alarms_per_hour is .+; expected a number above 0"):
+        enroll(ordinary, "red", [padded(word("red"))], false_alarms_per_hour=rate)
 
 
 def test_a_model_without_a_cohort_has_one_threshold_for_all(model):

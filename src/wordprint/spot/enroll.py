@@ -10,6 +10,7 @@ prototype for each of its pronunciations.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -59,6 +60,8 @@ def enroll(
     """
     if config.threshold is not None and false_alarms_per_hour is not None:
         raise ConfigError("threshold and false_alarms_per_hour are both set", expected="one of them: the second sets the first")
+    if false_alarms_per_hour is not None and not 0 < false_alarms_per_hour < math.inf:
+        raise ConfigError(f"false_alarms_per_hour is {false_alarms_per_hour:g}", expected="a number above 0, such as 0.5")
     engine = model if isinstance(model, Model) else Model(model)
     if output is not None and Path(output).is_dir():
         raise InputError(kind_of(output), expected="an enrollment to write or add to", remedy="name a file: -o keywords.json")

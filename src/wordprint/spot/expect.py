@@ -28,9 +28,9 @@ class Expected:
     above: NDArray[np.float64]
 
     def threshold(self, per_hour: float) -> float:
-        """The threshold, of four decimals, for so many false alarms per hour; at most 1."""
+        """The threshold, of four decimals, for so many false alarms per hour (above 0); from -1 to 1."""
         above = _line(math.log(per_hour), np.log(self.per_hour), self.above)
-        return round(min(1.0, self.level + above), 4)
+        return round(min(1.0, max(-1.0, self.level + above)), 4)
 
     def rate(self, threshold: float) -> float:
         """False alarms per hour at a threshold."""
