@@ -62,7 +62,7 @@ def test_what_is_like_ordinary_speech_gets_a_higher_threshold(ordinary):
 
 @pytest.mark.parametrize("rate", [0.0, -3.0, float("nan"), float("inf")])
 def test_a_rate_that_is_none(ordinary, rate):
-    with pytest.raises(ConfigError, match="false_alarms_per_hour is .+; expected a number above 0"):
+    with pytest.raises(ConfigError, match=r"false_alarms_per_hour is .+; expected a number above 0"):
         enroll(ordinary, "red", [padded(word("red"))], false_alarms_per_hour=rate)
 
 
