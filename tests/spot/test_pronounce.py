@@ -10,7 +10,7 @@ import pytest
 from wordprint.errors import InputError
 from wordprint.speech.lexicon import ARPABET, Lexicon
 from wordprint.spot import pronounce as pronunciation
-from wordprint.spot.pronounce import MOST, as_text, parse_phones, pronounce
+from wordprint.spot.pronounce import MOST, as_text, looked_up, parse_phones, pronounce
 
 
 def test_words_of_the_lexicon():
@@ -84,3 +84,17 @@ def test_phones_of_a_model_that_has_small_letters():
 def test_no_phones(text):
     with pytest.raises(InputError, match="holds no phones; expected phones with spaces between"):
         parse_phones(text)
+
+
+@pytest.mark.parametrize("text", ["3 o'clock", "C3PO", "AT&T", "keyword 0"])
+def test_what_would_be_passed_over_is_not_guessed(text):
+    with pytest.raises(InputError, match="spelled in letters, or its phones"):
+        pronounce(text)
+    assert looked_up(text, ARPABET) == []
+
+
+def test_what_the_lexicon_says_in_phones_that_the_model_has():
+    assert looked_up("lights_on", ARPABET)[0] == ("L", "AY", "T", "S", "AA", "N")
+    assert looked_up("lights on", ARPABET - {"L"}) == []
+    assert looked_up("lights hadouken", ARPABET) == []  # a word that would have to be guessed
+    assert looked_up("\u4f60\u597d", ARPABET) == []

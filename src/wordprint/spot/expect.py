@@ -57,13 +57,10 @@ def default_threshold(model: Model, keyword: Keyword, per_hour: float | None = N
 def threshold_of_same_rate(model: Model, old: Keyword, new: Keyword) -> float:
     """The threshold at which a keyword that was made anew has the false alarms that it had."""
     before, after = expected(model, old), expected(model, new)
-    if before is None or after is None:
-        return old.threshold
-    return round(min(1.0, max(-1.0, old.threshold - before.level + after.level)), 4)
+    return old.threshold if before is None or after is None else after.threshold(before.rate(old.threshold))
 
 
 def _line(x: float, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> float:
     """Between points of ascending `xs`; beyond them, as steep as from the first to the last."""
-    slope = (ys[-1] - ys[0]) / (xs[-1] - xs[0]) if xs[-1] > xs[0] else 0.0
     inside = min(max(x, xs[0]), xs[-1])
-    return float(np.interp(inside, xs, ys) + slope * (x - inside))
+    return float(np.interp(inside, xs, ys) + (ys[-1] - ys[0]) / (xs[-1] - xs[0]) * (x - inside))

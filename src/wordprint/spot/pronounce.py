@@ -12,7 +12,7 @@ from functools import lru_cache
 from wordprint.errors import InputError, MissingExtraError
 from wordprint.speech.g2p import load_g2p
 from wordprint.speech.lexicon import Lexicon, Pronunciation
-from wordprint.speech.text import normalise
+from wordprint.speech.text import normalise, unknown_characters
 from wordprint.spot.said import load_said
 
 MOST = 4
@@ -31,11 +31,13 @@ def _larger_lexicon() -> Lexicon | None:
 def pronounce(text: str) -> tuple[list[Pronunciation], list[str]]:
     """Up to MOST pronunciations of an English word or phrase, the likeliest first, and its words whose sound was guessed.
 
-    Raises InputError for a text without letters.
+    Raises InputError for a text without letters, or with signs and digits that would be passed over.
     """
     words = normalise(text, "en")
     if not words:
         raise InputError(f"'{text}' has no letters to pronounce", expected="a word or a phrase, or its phones")
+    if silent := unknown_characters(text):
+        raise InputError(f"'{text}' holds {' '.join(silent)}", expected="a word or a phrase spelled in letters, or its phones")
     variants, guessed = [], []
     for word in words:
         known = _known(word)
@@ -46,9 +48,9 @@ def pronounce(text: str) -> tuple[list[Pronunciation], list[str]]:
 
 
 def looked_up(text: str, phones: Collection[str]) -> list[Pronunciation]:
-    """Those of its pronunciations that a model with these `phones` can spell; none where a word is in no lexicon."""
+    """Those of its pronunciations that a model with these `phones` can spell; none where a word is in no lexicon, or no word."""
     variants = [_known(word) for word in normalise(text, "en")]
-    if not variants or not all(variants):
+    if not variants or not all(variants) or unknown_characters(text):
         return []
     return [string for string in _combined(variants) if set(phones).issuperset(string)]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from wordprint.errors import WordprintError
 from wordprint.model import Model
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.confuse import Confusable, confusable
@@ -79,10 +78,7 @@ def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
     """The keyword's phone strings, its own or the lexicon's; none where its name is no English or the model can't spell."""
     if keyword.phones:
         return [tuple(string.split()) for string in keyword.phones]
-    try:
-        return looked_up(keyword.keyword, model.phones)
-    except WordprintError:
-        return []
+    return looked_up(keyword.keyword, model.phones)
 
 
 def _length(phones: int) -> str:
