@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from browser import chromium, opened  # noqa: F401 (a fixture)
 from wordprint.commands.parser import parse
-from wordprint.desk.index import listen, next_steps, write_index
+from wordprint.desk.index import figures, listen, next_steps, write_index
 from wordprint.desk.options import DemoConfig
 from wordprint.export.options import ExportConfig
 from wordprint.speech.audio import write_audio
@@ -87,3 +88,11 @@ def test_what_to_do_next_are_commands_that_exist(work):
         row = COMMANDS[name]
         parse(row, arguments, {parameter: load(path)() for parameter, path in row.options})
     assert next_steps(work / "nothing") == []
+
+
+def test_an_export_says_what_its_thresholds_are_for():
+    details = {
+        "bytes": {},
+        "threshold": {"similarity": 0.7, "target_false_alarms_per_hour": 2.0, "above_level": [[1.0, 0.2], [5.0, 0.1]]},
+    }
+    assert list(figures(SimpleNamespace(stage="export", details=details))) == ["thresholds for 2 false alarms per hour of speech"]

@@ -100,7 +100,11 @@ def figures(receipt: Receipt) -> Iterator[str]:
         yield f"{number(details['parameters'])} parameters"
     elif receipt.stage == "export":
         yield from (f"{name} {readable_bytes(size)}" for name, size in details["bytes"].items())
-        yield f"threshold {details['threshold']['similarity']:.3f}"
+        threshold = details["threshold"]
+        if threshold.get("above_level"):
+            yield f"thresholds for {threshold['target_false_alarms_per_hour']:g} false alarms per hour of speech"
+        else:
+            yield f"threshold {threshold['similarity']:.3f}"
     elif receipt.stage == "evaluate":
         for data, figures in details.items():
             for key, value in figures.items() if isinstance(figures, dict) else ():

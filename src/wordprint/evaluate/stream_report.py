@@ -40,7 +40,7 @@ class Mistake:
     keyword: str
     start: int
     end: int
-    similarity: float
+    score: float
     draws: int
 
 
@@ -55,7 +55,7 @@ def write_report(path: Path, metrics: dict[str, Any], heard: Sequence[Heard], co
     filters = [Filter("kind", "Error", "choice"), Filter("stream", "Stream", "choice"), Filter("keyword", "Keyword", "text")]
     orders = [
         Order("place", "as found, worst first"),
-        Order("similarity", "similarity, highest first", descending=True),
+        Order("score", "score, highest first", descending=True),
         Order("draws", "in most draws", descending=True),
     ]
     values: dict[str, Any] = {
@@ -70,7 +70,7 @@ def write_report(path: Path, metrics: dict[str, Any], heard: Sequence[Heard], co
 
 
 def false_alarms(heard: Heard) -> list[Mistake]:
-    """What the live code detects in the background at the shared threshold, the most similar first; one in several draws once."""
+    """What the live code detects in the background at the shared threshold, the highest score first; one in several draws once."""
     bar = shared_threshold(heard.trials, LISTEN_RATE)
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for trial, one in zip(heard.trials, heard.decided([bar] * len(heard.trials), range(len(heard.trials))), strict=True):
@@ -78,11 +78,11 @@ def false_alarms(heard: Heard) -> list[Mistake]:
     mistakes = []
     for keyword, alarms in found.items():
         while alarms:
-            at, similarity = max(alarms, key=lambda alarm: alarm[1])
+            at, score = max(alarms, key=lambda alarm: alarm[1])
             same = [alarm for alarm in alarms if abs(alarm[0] - at) <= heard.looks.refractory_samples]
             alarms = [alarm for alarm in alarms if alarm not in same]
-            mistakes.append(Mistake("false alarm", keyword, at - round(ALARM_S * SAMPLE_RATE), at, similarity, len(same)))
-    return sorted(mistakes, key=lambda mistake: (-mistake.similarity, mistake.keyword, mistake.start))
+            mistakes.append(Mistake("false alarm", keyword, at - round(ALARM_S * SAMPLE_RATE), at, score, len(same)))
+    return sorted(mistakes, key=lambda mistake: (-mistake.score, mistake.keyword, mistake.start))
 
 
 def misses(heard: Heard) -> list[Mistake]:
@@ -94,7 +94,7 @@ def misses(heard: Heard) -> list[Mistake]:
             start, end = trial.spoken[place].tolist()
             missed[trial.keyword, start, end].append(float(trial.hits[place]))
     mistakes = [Mistake("miss", *where, max(scores), len(scores)) for where, scores in missed.items()]
-    return sorted(mistakes, key=lambda mistake: (-mistake.draws, mistake.similarity, mistake.keyword, mistake.start))
+    return sorted(mistakes, key=lambda mistake: (-mistake.draws, mistake.score, mistake.keyword, mistake.start))
 
 
 def _entry(heard: Heard, mistake: Mistake) -> Entry:
@@ -113,7 +113,7 @@ def _row(heard: Heard, mistake: Mistake, clip: int) -> Row:
         ("", mistake.kind, "bad"),
         ("stream", heard.name, ""),
         ("said", text or "transcript not known", ""),
-        ("similarity", number(mistake.similarity, 3) if np.isfinite(mistake.similarity) else "–", ""),
+        ("score", number(mistake.score, 3) if np.isfinite(mistake.score) else "–", ""),
         ("draws", f"{mistake.draws} of {heard.draws}", ""),
         ("from", f"{item.name}, {mistake.start / SAMPLE_RATE:.1f}\u00a0s of the stream", "muted"),
     ]
@@ -122,7 +122,7 @@ def _row(heard: Heard, mistake: Mistake, clip: int) -> Row:
         "stream": heard.name,
         "keyword": mistake.keyword,
         "draws": float(mistake.draws),
-        "similarity": mistake.similarity if np.isfinite(mistake.similarity) else None,
+        "score": mistake.score if np.isfinite(mistake.score) else None,
         "place": float(clip),
     }
     return Row(mistake.keyword, [(clip, "", "")], facts, values)
