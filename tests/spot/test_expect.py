@@ -84,6 +84,16 @@ def test_the_verdict_tells_what_the_threshold_buys(ordinary):
     assert found.to_json()["expected_per_hour"] == 2.0
 
 
+def test_what_no_threshold_makes_rare_is_told(ordinary):
+    """Never a rate at the threshold 1, which nothing reaches."""
+    green = enroll(ordinary, "green", [padded(word("green"))], false_alarms_per_hour=0.001).keywords[0]
+    found = verdict(ordinary, green)
+    assert (green.threshold, found.per_hour) == (1.0, None)
+    assert all(threshold < 1 for threshold in found.thresholds.values())
+    assert any(line.startswith("no threshold makes 'green' rare enough") for line in found.problems)
+    assert not any("for nothing" in fact for fact in found.facts)
+
+
 def test_a_shot_more_leaves_false_alarms_as_likely(ordinary):
     made = enroll(ordinary, "red", [padded(word("red"))])
     lowered = made.add(replace(made.keywords[0], threshold=made.keywords[0].threshold - 0.05))

@@ -61,14 +61,18 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
     if strings:
         phones = len(strings[0])
         facts.append(f"{phones} phones ({' '.join(strings[0])}): {_length(phones)}")
-    rates, per_hour, thresholds = expected(model, keyword), None, {}
-    if rates is not None:
-        per_hour = float(f"{rates.rate(keyword.threshold):.2g}")
-        thresholds = {shown: rates.threshold(shown) for shown in SHOWN_PER_HOUR}
-        others = ", ".join(f"{shown:g} at {threshold:.2f}" for shown, threshold in thresholds.items())
-        facts.append(
-            f"fires for nothing about {per_hour:g} times in an hour of other speech, at {keyword.threshold:.2f} ({others})"
-        )
+    per_hour, thresholds = None, {}
+    if (rates := expected(model, keyword)) is not None:
+        thresholds = {shown: found for shown in SHOWN_PER_HOUR if (found := rates.threshold(shown)) < 1}
+        if keyword.threshold < 1:
+            per_hour = float(f"{rates.rate(keyword.threshold):.2g}")
+            others = ", ".join(f"{shown:g} at {threshold:.2f}" for shown, threshold in thresholds.items())
+            facts.append(
+                f"fires for nothing about {per_hour:g} times in an hour of other speech, at {keyword.threshold:.2f}"
+                + (f" ({others})" if others else "")
+            )
+        else:
+            problems.append(f"no threshold makes '{keyword.keyword}' rare enough in other speech: take another keyword or model")
     if fires := [one.text for one in alike if one.similarity >= keyword.threshold - NEAR][:NAMED]:
         facts.append(f"also fires on: {', '.join(fires)}")
     return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds)
