@@ -71,7 +71,7 @@ def graphs(checkpoint: Path) -> dict[str, Any]:
     """The network's graphs, made once: torch takes seconds for them."""
     network = CheckpointEmbedder(checkpoint).network
     return {
-        "encoder_to_onnx": encoder_to_onnx(network, 4),
+        "encoder_to_onnx": encoder_to_onnx(network, export_module.BLOCK_FRAMES),
         "head_to_onnx": head_to_onnx(network),
         "phones_to_onnx": phones_to_onnx(network.phones),
     }
@@ -129,7 +129,7 @@ def test_the_streams_of_the_file_are_the_recording_bit_for_bit(exported):
 def test_it_describes_itself(checkpoint, exported):
     model = Model(exported / "model.onnx")
     assert (model.name, model.window_samples, model.embedding_size) == ("tones", 16_000, 32)
-    assert (model.block_samples, model.frame_samples, model.delay_frames, model.phones) == (1280, 320, 10, PHONES)
+    assert (model.block_samples, model.frame_samples, model.delay_frames, model.phones) == (1920, 320, 10, PHONES)
     assert model.training_words == frozenset({"alpha", "beta"})
     assert model.metadata["training_speakers"] == ["s1", "s2"]
     assert model.metadata["training"] == {"step": 7, "validation": {"ap": 0.25}}
@@ -330,7 +330,7 @@ def test_int8_ranges_are_those_of_blocks_of_training_segments_with_their_states(
     data = WordDataset(dataset)
     segments = [to_float32(data.segment_audio(int(index))) for index in data.select("train")]
     assert len(segments) < export_module.CALIBRATION_WORDS
-    blocks = [heard[at : at + 1280] for heard in segments for at in range(0, len(heard) - 1279, 1280)]
+    blocks = [heard[at : at + 1920] for heard in segments for at in range(0, len(heard) - 1919, 1920)]
     fed = {feed["samples"].tobytes() for feed in given}
     assert fed <= {block.tobytes() for block in blocks}
     assert len(given) >= len(blocks) - len(segments)

@@ -24,3 +24,11 @@ def test_lines_say_how_fast_and_how_long(monkeypatch, capsys, unit, lines):
         task.advance(3_000_000)
         task.advance(9_000_000)
     assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_what_an_earlier_run_did_is_no_speed(monkeypatch, capsys):
+    times = iter([0.0, 4.0, 4.0, 5.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
+    with Lines(interval_s=1).task("train", 20, "steps", before=10) as task:
+        task.advance(4)
+    assert capsys.readouterr().err.splitlines()[0] == "train: 14/20 steps, 1.0/s, 4.00 s elapsed, 6.00 s left"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wordprint.errors import ConfigError
-from wordprint.train.encoders import ENCODERS, Context, Delay, Encoder, StreamingCnn
+from wordprint.train.encoders import ENCODERS, Context, Encoder, StreamingCnn
 from wordprint.train.network import Embedder, NetworkConfig
 
 FRAME = 320
@@ -87,16 +87,18 @@ def test_a_frame_hears_as_much_of_the_past_as_it_is_said_to(network):
     assert 40 <= heard < PAST - network.encoder.delay  # 0.8–1 s
 
 
-def test_context_and_delay_by_hand():
-    context, delay = Context(2, 1), Delay(1)
+def test_context_by_hand():
+    context = Context(2, 1)
     values = torch.arange(1.0, 5)
-    assert context(values).tolist() == [0, 0, 1, 2, 3, 4, 0]
-    assert delay(values).tolist() == values.tolist()
-    context.kept, delay.kept = torch.tensor([7.0, 8, 9]), torch.tensor([9.0])
-    assert context(values).tolist() == [7, 8, 9, 1, 2, 3, 4]
+    joined = context(values)
+    assert joined.tolist() == [0, 0, 1, 2, 3, 4, 0]
+    assert context.delayed(joined, 3).tolist() == values.tolist()  # a recording is not late
+    context.kept = torch.tensor([7.0, 8, 9])
+    joined = context(values)
+    assert joined.tolist() == [7, 8, 9, 1, 2, 3, 4]
     assert context.following.tolist() == [2, 3, 4]
-    assert delay(values).tolist() == [9, 1, 2, 3]
-    assert delay.following.tolist() == [4]
+    assert context.delayed(joined, 1).tolist() == [9, 1, 2, 3]
+    assert context.delayed(joined, 3).tolist() == [7, 8, 9, 1]
     context.kept = torch.tensor([7.0, 8, 9])
     context(values[:1])
     assert context.following.tolist() == [8, 9, 1]  # less came than is kept

@@ -273,7 +273,7 @@ class _Silent:
     def say(self, line):
         pass
 
-    def task(self, name, total, unit):
+    def task(self, name, total, unit, before=0):
         from wordprint.stages.progress import SILENT
 
-        return SILENT.task(name, total, unit)
+        return SILENT.task(name, total, unit, before)

@@ -27,7 +27,7 @@ from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 
 FRAME_SAMPLES = 1280
-"""A look every 80 ms, as in openWakeWord."""
+"""Spans end every 80 ms, as in openWakeWord."""
 SOFTNESS = 0.05
 """Similarity above the threshold that takes a score from 0.5 to 0.73."""
 
@@ -91,10 +91,10 @@ class Model:
     ) -> dict[str, float]:
         """The score of each keyword in the next samples (N,) of the stream, int16 at 16 kHz.
 
-        It is the best of the frames of 80 ms that end in them, and the score before where none does. Raises InputError and
-        AudioError for what is no audio, ConfigError for arguments that don't fit.
+        It is the best of the looks that end in them, one every block of the model (120 ms), and the score before where none
+        does. Raises InputError and AudioError for what is no audio, ConfigError for arguments that don't fit.
 
-        patience: A score at or above the keyword's threshold is 0 before so many frames in turn are.
+        patience: A score at or above the keyword's threshold is 0 before those of so many looks in turn are.
         threshold: What the other two count, by keyword; scores are never 0 for being below it.
         debounce_time: Seconds after a score at or above the threshold in which further ones are 0.
         """

@@ -58,7 +58,7 @@ def head_to_onnx(network: Any) -> Any:
     from wordprint.export.streaming import Pool
 
     shapes = ({0: torch.export.Dim("frames", min=1)}, {0: torch.export.Dim("spans", min=1)})
-    size = 2 * network.encoder.channels
+    size = network.head.prepare(torch.rand(1, network.encoder.channels, 1)).shape[2]
     spans = torch.tensor([[3.0, 20.0], [0.0, 9.0], [4.0, 12.0]])
     return _exported(Pool(network).eval(), (torch.rand(50, size), spans), ["frames", "spans"], ["vectors"], shapes)
 

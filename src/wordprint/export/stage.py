@@ -38,8 +38,8 @@ CALIBRATION_WORDS = 256
 """Segments, evenly spaced over the training split, that set the ranges of int8."""
 CHECK_WORDS = 512
 """Unseen segments, evenly spaced, on which the int8 version is compared with the network."""
-BLOCK_FRAMES = 4
-"""Frames that are encoded at once: 80 ms."""
+BLOCK_FRAMES = 6
+"""Frames that are encoded at once, 120 ms: most of a step is the fetching of weights, whatever their number."""
 
 _OWN_KEYS = {"schema", "network", "training_words", "training_speakers", "bill_of_materials"}
 

@@ -17,7 +17,7 @@ class SpotConfig:
     """Time between the ends of two spans of the stream that are looked at."""
     threshold: float | None = option(None, at_least=-1, at_most=1)
     """Similarity that counts as a hit, for all keywords; without it, the one stored with each keyword."""
-    hold_s: float = option(0.16, at_least=0, at_most=60)
+    hold_s: float = option(0.12, at_least=0, at_most=60)
     """Wait this long after the first hit for a better one before a detection is decided."""
     refractory_s: float = option(0.75, at_least=0, at_most=60)
     """After the peak of a detection, ignore hits for this long."""

@@ -4,7 +4,7 @@
     for detection in spotter.spot("meeting.flac"):
         print(detection.keyword, detection.time_s, detection.similarity)
 
-Every sample is encoded once, in blocks of 80 ms; after each block, spans that end in it are compared with the keywords, in a few
+Every sample is encoded once, in blocks of 120 ms; after each block, spans that end in it are compared with the keywords, in a few
 lengths around those of their shots. Chunks are only ever collected into blocks, so their size can't change a detection: not its
 time, and not one bit of its similarity.
 """

@@ -18,11 +18,12 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    """What stages report to. `say` prints one line; `task` counts items (the unit BYTES is shown as kB, MB and GB)."""
+    """What stages report to. `say` prints one line; `task` counts items (the unit BYTES is shown as kB, MB and GB), of which
+    `before` were done by an earlier run."""
 
     def say(self, line: str) -> None: ...
 
-    def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Task]: ...
+    def task(self, name: str, total: int | None, unit: str, before: int = 0) -> AbstractContextManager[Task]: ...
 
 
 BYTES = "bytes"
@@ -35,7 +36,7 @@ class Silent:
         pass
 
     @contextmanager
-    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+    def task(self, name: str, total: int | None, unit: str, before: int = 0) -> Iterator[Task]:
         yield _SilentTask()
 
 
@@ -57,16 +58,16 @@ class Lines:
         print(line, file=sys.stderr, flush=True)
 
     @contextmanager
-    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
-        counter = _LineTask(self, name, total, unit)
+    def task(self, name: str, total: int | None, unit: str, before: int = 0) -> Iterator[Task]:
+        counter = _LineTask(self, name, total, unit, before)
         yield counter
         counter.report()
 
 
 class _LineTask:
-    def __init__(self, lines: Lines, name: str, total: int | None, unit: str) -> None:
+    def __init__(self, lines: Lines, name: str, total: int | None, unit: str, before: int) -> None:
         self.lines, self.name, self.total, self.unit = lines, name, total, unit
-        self.done = 0
+        self.before = self.done = before
         self.started = self.reported = time.monotonic()
 
     def advance(self, count: int = 1) -> None:
@@ -77,7 +78,7 @@ class _LineTask:
     def report(self) -> None:
         self.reported = time.monotonic()
         elapsed_s = self.reported - self.started
-        rate = self.done / elapsed_s if elapsed_s > 0 else 0.0
+        rate = (self.done - self.before) / elapsed_s if elapsed_s > 0 else 0.0
         amount = _amount(self.done, self.total, self.unit)
         line = f"{self.name}: {amount}, {_rate(rate, self.unit)}, {readable_duration(elapsed_s)} elapsed"
         if self.total and rate > 0 and self.done < self.total:
@@ -97,7 +98,7 @@ class Bars:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
-    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+    def task(self, name: str, total: int | None, unit: str, before: int = 0) -> Iterator[Task]:
         from rich import progress as bar
 
         columns = (
@@ -110,18 +111,18 @@ class Bars:
             bar.TimeRemainingColumn(),
         )
         with bar.Progress(*columns, console=self.console) as display:
-            task_id = display.add_task(name, total=total, rate="", amount=_amount(0, total, unit))
-            yield _BarTask(display, task_id, total, unit)
+            task_id = display.add_task(name, total=total, completed=before, rate="", amount=_amount(before, total, unit))
+            yield _BarTask(display, task_id, total, unit, before)
 
 
 class _BarTask:
-    def __init__(self, display: object, task_id: int, total: int | None, unit: str) -> None:
+    def __init__(self, display: object, task_id: int, total: int | None, unit: str, before: int) -> None:
         self.display, self.task_id, self.total, self.unit = display, task_id, total, unit
-        self.done, self.started = 0, time.monotonic()
+        self.before, self.done, self.started = before, before, time.monotonic()
 
     def advance(self, count: int = 1) -> None:
         self.done += count
-        rate = self.done / max(time.monotonic() - self.started, 1e-9)
+        rate = (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
         shown = {"amount": _amount(self.done, self.total, self.unit), "rate": _rate(rate, self.unit)}
         self.display.update(self.task_id, advance=count, **shown)  # type: ignore[attr-defined]
 

@@ -1,7 +1,7 @@
 """Encoders: features (B, F, T) in, frames (B, C, T') out. A head (heads.py) makes vectors of spans of frames.
 
 `streaming` looks at no window as a whole: a stream is computed once, and equals the recording. Its modules keep, where
-they are told to, what they need of the past (`Context`, `Delay`), so that one piece of code serves training and the stream.
+they are told to, what they need of the past (`Context`), so that one piece of code serves training and the stream.
 """
 
 from __future__ import annotations
@@ -53,17 +53,12 @@ class Context(nn.Module):
         self.following = joined[..., joined.shape[-1] - self.before - self.after :]
         return joined
 
-
-class Delay(Context):
-    """(…, T) to (…, T): the same in a recording; in a stream as late as what goes through a `Context` of so many frames after."""
-
-    def __init__(self, frames: int) -> None:
-        super().__init__(0, frames)
-
-    def forward(self, values: Tensor) -> Tensor:
-        if self.kept is None:
-            return values
-        return super().forward(values)[..., : values.shape[-1]]
+    def delayed(self, joined: Tensor, frames: int) -> Tensor:
+        """(…, before + T + after), as returned, to (…, T): what went in; in a stream that of so many frames ago, the most that is
+        kept of them."""
+        ago = self.after if self.kept is None else frames
+        first = self.before + self.after - ago
+        return joined[..., first : joined.shape[-1] - ago]
 
 
 def convolution(inputs: int, outputs: int, size: int = 3, stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
@@ -89,10 +84,12 @@ class StreamingResidual2d(nn.Module):
         self.body = nn.Sequential(first, nn.ReLU(), second)
         same = inputs == outputs and band_stride == 1
         narrow = nn.Identity() if same else convolution(inputs, outputs, 1, stride)
-        self.shortcut = nn.Sequential(Delay(self.delay), narrow)
+        self.shortcut = nn.Sequential(nn.Identity(), narrow)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.relu(self.shortcut(maps) + self.body(maps))
+        (context, bands, norm), rest = self.body[0], self.body[1:]
+        joined = context(maps)
+        return torch.relu(self.shortcut(context.delayed(joined, self.delay)) + rest(norm(bands(joined))))
 
 
 class StreamingResidual1d(nn.Module):
@@ -101,7 +98,6 @@ class StreamingResidual1d(nn.Module):
     def __init__(self, channels: int, dilation: int, ahead: int) -> None:
         super().__init__()
         self.delay = min(dilation, ahead)
-        self.shortcut = Delay(self.delay)
         self.body = nn.Sequential(
             Context(2 * dilation - self.delay, self.delay),
             nn.Conv1d(channels, channels, 3, dilation=dilation, bias=False),
@@ -112,7 +108,9 @@ class StreamingResidual1d(nn.Module):
         )
 
     def forward(self, frames: Tensor) -> Tensor:
-        return torch.relu(self.shortcut(frames) + self.body(frames))
+        context, rest = self.body[0], self.body[1:]
+        joined = context(frames)
+        return torch.relu(context.delayed(joined, self.delay) + rest(joined))
 
 
 class StreamingCnn(Encoder):

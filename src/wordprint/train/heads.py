@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 SHORTEST = 2.0
 """Frames; a span that is shorter is pooled as if it were so long."""
@@ -68,19 +69,28 @@ class BinnedHead(SpanHead):
         self.output = nn.Linear(bins * channels + 2 * channels, embedding_size)
 
     def prepare(self, frames: Tensor) -> Tensor:
-        """(B, C, T) to (B, T, 2C) float32: each frame, and how much attention it draws, once for all spans that hold it."""
+        """(B, C, T) to (B, T, 6C) float32: of each frame all that does not depend on a span, once for the spans that hold it.
+
+        Three parts of C are what the taps of `mix` make of it: bins are weighted sums of frames, so it may come before them. Three
+        are the attention that it draws, and that times the frame and its square.
+        """
+        taps = self.mix[0].weight.permute(2, 0, 1).flatten(0, 1)[..., None]
+        mixed = functional.conv1d(frames, taps).float()
         logits = self.attention(frames).float()
         force = torch.exp(STEEPEST * torch.tanh(logits / STEEPEST))
-        return torch.cat([frames.float(), force], dim=1).transpose(1, 2)
+        heard = frames.float()
+        return torch.cat([mixed, force, force * heard, force * heard.square()], dim=1).transpose(1, 2)
 
     def pool(self, prepared: Tensor, spans: Tensor) -> Tensor:
-        """(B, T, 2C) and (B, R, 2) to (B, R, D)."""
-        frames, force = prepared.chunk(2, dim=2)
-        length, channels = frames.shape[1:]
-        course = bin_weights(spans, self.bins, length).flatten(1, 2) @ frames  # (B, R·bins, C)
-        course = self.mix(course.reshape(-1, self.bins, channels).transpose(1, 2)).transpose(1, 2).flatten(1)
-        with torch.autocast(frames.device.type, enabled=False):  # a variance is a small difference of large sums
-            sums = membership(spans, length) @ torch.cat([force, force * frames, force * frames.square()], dim=2)
+        """(B, T, 6C) and (B, R, 2) to (B, R, D)."""
+        mixed, forces = prepared.chunk(2, dim=2)
+        length = prepared.shape[1]
+        weights = functional.pad(bin_weights(spans, self.bins, length), (0, 0, 1, 1))  # (B, R, bins + 2, T)
+        taps = [weights[..., first : first + self.bins, :] for first in range(3)]
+        summed = torch.stack(taps, dim=-1).flatten(3).flatten(1, 2) @ mixed.reshape(len(prepared), 3 * length, -1)
+        course = self.mix[1:](summed.flatten(0, 1)).reshape(len(prepared) * spans.shape[1], -1)
+        with torch.autocast(prepared.device.type, enabled=False):  # a variance is a small difference of large sums
+            sums = membership(spans, length) @ forces
         total, first, second = sums.flatten(0, 1).clamp(min=1e-6).chunk(3, dim=1)
         mean = first / total
         deviation = (second / total - mean.square()).clamp(min=1e-4).sqrt()

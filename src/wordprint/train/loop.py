@@ -81,8 +81,7 @@ class Fit:
         make = lambda step: self.words.batch(step, self.fabric.global_rank)
         logs, stop = self._open_logs(), threading.Event()
         # an interrupt that is raised wherever it hits may be lost in a callback of a library: it is looked for after each step
-        with ctrl_c_sets(stop), self.progress.task("train", self.config.steps, "steps") as task:
-            task.advance(first)
+        with ctrl_c_sets(stop), self.progress.task("train", self.config.steps, "steps", first) as task:
             # a batch depends on its step alone, so how many threads make them can't change one
             threads = max(1, cpu_threads(self.config) // 2)
             for batch, wait_s in prefetch(make, range(first, self.config.steps), threads):
