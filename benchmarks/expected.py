@@ -3,22 +3,28 @@
     python benchmarks/expected.py work/dev/align speech_commands custom_phrases --speakers anna ben
 
 Each keyword gets the threshold at which it is expected to have so many false alarms per hour; those that it has in the speech are
-counted. Beside it: one threshold for all, that which has so many on average there. `--typed` enrolls spellings.
+counted. Beside it: one threshold for all, that which has so many on average there. `--typed` enrolls spellings. Of
+recorded keywords also how many sayings are missed, against how many enrollment says will be.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from heldout import parser, peaks, read_keywords, read_speech
+from heldout import parser, peaks, read_keywords, read_speech, similarities
+from numpy.typing import NDArray
 from timing import print_table
 
 from wordprint.model import Model
 from wordprint.spot.enroll import make_keyword
+from wordprint.spot.enrollment import Keyword
 from wordprint.spot.expect import expected
 from wordprint.spot.pronounce import as_text, pronounce
+from wordprint.spot.sayings import sayings
 
 RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 FACTOR = 3.0
+ASKED = 20
+"""Recordings of a keyword, at most, that are asked for."""
 
 
 def near(rate: float, hours: float, wanted: float) -> bool:
@@ -32,9 +38,10 @@ def main() -> None:
     given = options.parse_args()
     model, speech = Model(given.model), read_speech(given.background, tuple(given.speakers))
     keywords = []
-    for word, recordings in read_keywords(given.keywords, given.shots, given.most).items():
+    recordings = read_keywords(given.keywords, given.shots, given.most)
+    for word, takes in recordings.items():
         phones = ", ".join(as_text(pronounce(word)[0])) if given.typed else None
-        keywords.append(make_keyword(model, word, [] if given.typed else recordings[: given.shots], 0.0, phones=phones))
+        keywords.append(make_keyword(model, word, [] if given.typed else takes[: given.shots], 0.0, phones=phones))
     heard = peaks(model, keywords, speech)
     foretold = [expected(model, keyword) for keyword in keywords]
     everything, hours = np.sort(np.concatenate([one.scores for one in heard]))[::-1], sum(one.hours for one in heard)
@@ -51,6 +58,27 @@ def main() -> None:
         rows.append([f"{rate:g}", f"{np.mean(own):.2f}", f"{np.median(own):.2f}", *(f"{share:.0%}" for share in shares)])
     print(f"{len(keywords)} keywords, {hours / len(keywords):.2f} h of speech each")
     print_table(["expected per hour", "mean", "median", f"within a factor of {FACTOR:g}", "… with one threshold"], *rows)
+    if not given.typed:
+        print_missed(model, keywords, recordings, given.shots)
+
+
+def print_missed(model: Model, keywords: list[Keyword], recordings: dict[str, list[NDArray[np.float32]]], shots: int) -> None:
+    """How many of the other recordings of each keyword are missed at its thresholds, and how many enrollment says will be."""
+    known = [
+        (keyword, said, rates) for keyword in keywords if (said := sayings(model, keyword)) and (rates := expected(model, keyword))
+    ]
+    heard = [similarities(model, keyword, recordings[keyword.keyword][shots:][:ASKED]) for keyword, _, _ in known]
+    rows = []
+    for rate in RATES:
+        bars = [rates.threshold(rate) for _, _, rates in known]
+        foretold = np.array([said.missed(bar) for (_, said, _), bar in zip(known, bars, strict=True)])
+        missed = np.array([np.mean(found < bar) for found, bar in zip(heard, bars, strict=True)])
+        off, alike = np.abs(foretold - missed), np.abs(missed.mean() - missed)
+        rows.append(
+            [f"{rate:g}", *(f"{100 * value:.0f} %" for value in (foretold.mean(), missed.mean(), off.mean(), alike.mean()))]
+        )
+    print(f"\nmissed of {sum(map(len, heard))} recordings of {len(known)} keywords")
+    print_table(["expected per hour", "foretold", "missed", "off by, of a keyword", "… were all foretold the mean"], *rows)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from wordprint.evaluate.stream_material import by_speakers, read_background
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.text import plain_words
+from wordprint.spot.best import best_spans
 from wordprint.spot.enrollment import Enrollment, Keyword
 from wordprint.spot.stream import Spotter
 from wordprint.words.tokens import load_tokens
@@ -95,3 +96,9 @@ def peaks(model: Model, keywords: list[Keyword], speech: Speech) -> list[Peaks]:
         scores, vectors = zip(*(events[event] for event in sorted(events)), strict=True)
         found.append(Peaks(np.array(scores), np.stack(vectors), lasting_s / 3600))
     return found
+
+
+def similarities(model: Model, keyword: Keyword, recordings: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """How similar each recording is to a keyword (n,)."""
+    only = Enrollment(model.name, model.digest, (keyword,))
+    return np.array([best_spans(model, only, recording)[0].similarity for recording in recordings])

@@ -9,19 +9,13 @@ the second half, and in recordings of the keyword that did not enroll it, what f
 from __future__ import annotations
 
 import numpy as np
-from heldout import Speech, parser, peaks, read_keywords, read_speech
+from heldout import Speech, parser, peaks, read_keywords, read_speech, similarities
 from timing import print_table
 
 from wordprint.model import Model
-from wordprint.spot.best import best_spans
 from wordprint.spot.correct import add_mistake
 from wordprint.spot.enroll import make_keyword
-from wordprint.spot.enrollment import Enrollment, Keyword
-
-
-def found(model: Model, keyword: Keyword, recordings: list[np.ndarray], threshold: float) -> int:
-    only = Enrollment(model.name, model.digest, (keyword,))
-    return sum(best_spans(model, only, recording)[0].similarity >= threshold for recording in recordings)
+from wordprint.spot.enrollment import Enrollment
 
 
 def main() -> None:
@@ -47,8 +41,8 @@ def main() -> None:
     rows, totals = [], np.zeros(5, int)
     for number, keyword in enumerate(keywords):
         asked = recordings[keyword.keyword][given.shots :][: given.asked]
-        found_ = [found(model, one[number], asked, thresholds[number]) for one in (keywords, corrected)]
-        figures = [counts[number], after[0][number], after[1][number], *found_]
+        found = [int((similarities(model, one[number], asked) >= thresholds[number]).sum()) for one in (keywords, corrected)]
+        figures = [counts[number], after[0][number], after[1][number], *found]
         rows.append([keyword.keyword, *map(str, (*figures, len(asked)))])
         totals += figures
     print_table(["keyword", "corrected", "false after", "… with corrections", "found", "… with corrections", "of"], *rows)

@@ -126,6 +126,8 @@ def test_the_table_holds_for_the_keywords_it_was_made_of(model, data, cohort, mo
     levels = [cohort.level(keyword.prototypes, tried(keyword)) for keyword in made]
     assert np.std(levels) > 0.005
     assert all(-1 < level < 1 for level in levels)
+    assert np.diff(found["sayings"]["about"]).min() >= 0
+    assert found["sayings"]["slope"] >= 0
 
 
 def test_a_cohort_is_drawn_from_running_speech_of_the_training_split(model, data):

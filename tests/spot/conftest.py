@@ -6,10 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from toy_model import write_model
+from toy_model import SIZE, padded, word, write_model
+from wordprint.cohort import Cohort
 from wordprint.model import Model
+from wordprint.spot.enroll import enroll
+
+TABLE = [[0.1, 0.4], [1.0, 0.3], [10.0, 0.1]]
+"""False alarms per hour above the level of a keyword."""
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +36,17 @@ def model_writer(tmp_path: Path) -> Callable[..., Path]:
         return write_model(tmp_path / file, **arguments)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A toy model whose ordinary speech is what 'green' sounds like, and noise."""
+    path = tmp_path_factory.mktemp("ordinary") / "bands.onnx"
+    plain = Model(write_model(path))
+    green = enroll(plain, "green", [padded(word("green"))]).keywords[0].prototypes[0]
+    random = np.random.default_rng(0)
+    vectors = np.concatenate([np.tile(green, (50, 1)), random.normal(0, 1, (50, SIZE))]).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cohort = Cohort.of((-6,), vectors[None], most=SIZE)
+    threshold = {"similarity": 0.9, "target_false_alarms_per_hour": 2.0, "above_level": TABLE}
+    return Model(write_model(path, cohort=cohort.pack(), threshold=threshold))

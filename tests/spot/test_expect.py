@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toy_model import SIZE, padded, word, write_model
-from wordprint.cohort import Cohort
+from spot.conftest import TABLE
+from toy_model import padded, word, write_model
 from wordprint.errors import ConfigError, ModelError
 from wordprint.model import Model
 from wordprint.spot.correct import add_shots
@@ -17,22 +17,6 @@ from wordprint.spot.expect import Expected, default_threshold, expected
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.spans import tried
 from wordprint.spot.verdict import verdict
-
-TABLE = [[0.1, 0.4], [1.0, 0.3], [10.0, 0.1]]
-
-
-@pytest.fixture(scope="module")
-def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """A toy model whose ordinary speech is what 'green' sounds like, and noise."""
-    path = tmp_path_factory.mktemp("ordinary") / "bands.onnx"
-    plain = Model(write_model(path))
-    green = enroll(plain, "green", [padded(word("green"))]).keywords[0].prototypes[0]
-    random = np.random.default_rng(0)
-    vectors = np.concatenate([np.tile(green, (50, 1)), random.normal(0, 1, (50, SIZE))]).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    cohort = Cohort.of((-6,), vectors[None], most=SIZE)
-    threshold = {"similarity": 0.9, "target_false_alarms_per_hour": 2.0, "above_level": TABLE}
-    return Model(write_model(path, cohort=cohort.pack(), threshold=threshold))
 
 
 def test_rates_and_thresholds_by_hand():
@@ -80,7 +64,10 @@ def test_the_verdict_tells_what_the_threshold_buys(ordinary):
     assert found.per_hour == 2.0
     assert found.thresholds[1.0] > keyword.threshold > found.thresholds[10.0]
     (fact,) = [fact for fact in found.facts if "for nothing" in fact]
-    assert fact.startswith(f"fires for nothing about 2 times in an hour of other speech, at {keyword.threshold:.2f} (10 at ")
+    assert fact == f"fires for nothing about 2 times in an hour of other speech, at {keyword.threshold:.2f}"
+    (others,) = [fact for fact in found.facts if fact.startswith("other thresholds: ")]
+    assert others.startswith("other thresholds: 10 times at ")
+    assert (found.missed, found.missed_at) == (None, {})  # of one recording nothing can be said
     assert found.to_json()["expected_per_hour"] == 2.0
 
 

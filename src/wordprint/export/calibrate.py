@@ -8,6 +8,7 @@ validation holds too little is it listened to as well, and the method says so.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.cohort import Cohort
-from wordprint.errors import DatasetError
+from wordprint.errors import AudioError, DatasetError
 from wordprint.evaluate.stream_scores import Looks, Trial, score_trial, shared_threshold
 from wordprint.export.sample import places_of, running_speech, samples_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
+from wordprint.spot.best import best_spans
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment, Keyword
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.sayings import fit, left_out
 from wordprint.spot.spans import tried
 from wordprint.spot.stream import Spotter
 from wordprint.words.dataset import WordDataset
@@ -40,6 +43,8 @@ MIN_LETTERS = 5
 RATES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """False alarms per hour that are looked up; those that would be fewer than COUNTED in all hours are left out."""
 COUNTED = 3
+SAYINGS = 10
+"""Segments of a keyword, at most, that are compared with it."""
 _ENDS = ("start_sample", "end_sample")
 BETWEEN_SAMPLES = SAMPLE_RATE // 2
 """Silence between two utterances of the background."""
@@ -61,7 +66,8 @@ def calibrate(model: Model, dataset: WordDataset, cohort: Cohort, target_per_hou
     """What the model says of thresholds, and how it was found, for its metadata.
 
     `above_level` are pairs of false alarms per hour and the similarity above a keyword's level in the `cohort` at which keywords
-    have them; `similarity` is one threshold for all with `target_per_hour`, for those who can't know a level. Deterministic.
+    have them; `sayings` tells how many will be missed (wordprint.spot.sayings); `similarity` is one threshold for all with
+    `target_per_hour`, for those who can't know a level. Deterministic.
     Validation holds enough when at least one false alarm is allowed in its keywords × hours: with fewer the rate can't be
     measured. Falls back to FALLBACK, and says why, where the dataset holds too few unseen words.
     """
@@ -115,6 +121,7 @@ def _measure(
         "similarity": round(threshold, 4),
         "target_false_alarms_per_hour": target_per_hour,
         "above_level": above_level(trials, levels),
+        "sayings": _sayings(model, dataset, chosen, shots, keywords),
         "false_alarms": sum(int((trial.false >= threshold).sum()) for trial in trials),
         "keyword_hours": round(sum(trial.hours for trial in trials), 3),
         "background_hours": round(background.hours, 3),
@@ -137,6 +144,30 @@ def above_level(trials: Sequence[Trial], levels: Sequence[float]) -> list[list[f
         if rate * hours >= COUNTED and math.isfinite(above) and (not pairs or above < pairs[-1][1]):
             pairs.append([rate, round(above, 4)])
     return pairs if len(pairs) > 1 else []
+
+
+def _sayings(
+    model: Model,
+    dataset: WordDataset,
+    chosen: Sequence[NDArray[np.int64]],
+    shots: Sequence[NDArray[np.int64]],
+    keywords: Sequence[Keyword],
+) -> dict[str, Any] | None:
+    """How similar further segments of the keywords are to them, evenly spaced over those that did not enroll."""
+    found, heard = [], []
+    for tokens, taken, keyword in zip(chosen, shots, keywords, strict=True):
+        left = left_out(model, keyword)
+        if left is None:
+            continue
+        others = np.setdiff1d(tokens, taken)
+        asked = others[np.linspace(0, len(others) - 1, min(SAYINGS, len(others))).round().astype(int)]
+        enrollment, similarities = Enrollment(model.name, model.digest, (keyword,)), []
+        for token in asked.tolist():
+            with contextlib.suppress(AudioError):  # there is no sound in it
+                similarities.append(best_spans(model, enrollment, to_float32(dataset.segment_audio(token)))[0].similarity)
+        found.append(left)
+        heard.append(np.array(similarities))
+    return fit(found, heard)
 
 
 def fallback(reason: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from wordprint.spot.confuse import Confusable, confusable
 from wordprint.spot.enrollment import Keyword
 from wordprint.spot.expect import expected
 from wordprint.spot.pronounce import looked_up
+from wordprint.spot.sayings import SHARES, sayings
 from wordprint.spot.shots import DOUBTFUL
 
 FEW_PHONES, MANY_PHONES = 4, 14
@@ -39,6 +40,10 @@ class Verdict:
     """False alarms that are expected in an hour of ordinary speech at the keyword's threshold; None where the model can't know."""
     thresholds: dict[float, float]
     """By false alarms per hour, the threshold at which they are expected."""
+    missed: float | None
+    """The share of its sayings that is expected to be missed; None where there are too few recordings to tell."""
+    missed_at: dict[float, float]
+    """The same at `thresholds`, by false alarms per hour."""
 
     def to_json(self) -> dict[str, Any]:
         """For programs; without vectors."""
@@ -47,7 +52,8 @@ class Verdict:
             del keyword[name]
         for shot in keyword["shots"]:
             del shot["embedding"]
-        expected = {"expected_per_hour": self.per_hour, "thresholds": self.thresholds}
+        expected = {"expected_per_hour": self.per_hour, "thresholds": self.thresholds,
+                    "expected_missed": self.missed, "missed_at": self.missed_at}  # fmt: skip
         return {**keyword, **expected, "problems": list(self.problems), "facts": list(self.facts)}
 
 
@@ -61,21 +67,29 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
     if strings:
         phones = len(strings[0])
         facts.append(f"{phones} phones ({' '.join(strings[0])}): {_length(phones)}")
-    per_hour, thresholds = None, {}
+    per_hour, thresholds, missed, missed_at = None, {}, None, {}
     if (rates := expected(model, keyword)) is not None:
         thresholds = {shown: found for shown in SHOWN_PER_HOUR if (found := rates.threshold(shown)) < 1}
+        if (said := sayings(model, keyword)) is not None:
+            missed = said.missed(keyword.threshold)
+            missed_at = {shown: said.missed(threshold) for shown, threshold in thresholds.items()}
         if keyword.threshold < 1:
             per_hour = float(f"{rates.rate(keyword.threshold):.2g}")
-            others = ", ".join(f"{shown:g} at {threshold:.2f}" for shown, threshold in thresholds.items())
             facts.append(
-                f"fires for nothing about {per_hour:g} times in an hour of other speech, at {keyword.threshold:.2f}"
-                + (f" ({others})" if others else "")
+                f"fires for nothing about {per_hour:g} times in an hour of other speech"
+                + (f" and misses {_share(missed)} of its sayings" if missed is not None else "")
+                + f", at {keyword.threshold:.2f}"
             )
+            others = (
+                f"{shown:g} times{f' and {_share(missed_at[shown])}' if missed_at else ''} at {threshold:.2f}"
+                for shown, threshold in thresholds.items()
+            )
+            facts.append(f"other thresholds: {', '.join(others)}")
         else:
             problems.append(f"no threshold makes '{keyword.keyword}' rare enough in other speech: take another keyword or model")
     if fires := [one.text for one in alike if one.similarity >= keyword.threshold - NEAR][:NAMED]:
         facts.append(f"also fires on: {', '.join(fires)}")
-    return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds)
+    return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds, missed, missed_at)
 
 
 def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
@@ -83,6 +97,13 @@ def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
     if keyword.phones:
         return [tuple(string.split()) for string in keyword.phones]
     return looked_up(keyword.keyword, model.phones)
+
+
+def _share(missed: float) -> str:
+    """To five in a hundred: it is an estimate from a few recordings."""
+    if missed <= SHARES[0]:
+        return "under 5 %"
+    return "nearly all" if missed >= SHARES[-1] else f"about {5 * round(20 * missed)} %"
 
 
 def _length(phones: int) -> str:
