@@ -65,12 +65,13 @@ class Saying:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A keyword, how it was enrolled, and by whom: nobody of these is asked."""
+    """A keyword, how it was enrolled, in which draw of shots, and by whom: nobody of these is asked."""
 
     text: str
     way: str
     keyword: Keyword
     speakers: frozenset[str] = frozenset()
+    draw: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Row:
     confused: Callable[[Enrolled, Saying], bool]
 
 
-def enroll_shots(model: Model, how: dict[str, Any], text: str, shots: Sequence[Saying]) -> Iterator[Enrolled]:
+def enroll_shots(model: Model, how: dict[str, Any], text: str, shots: Sequence[Saying], draw: int) -> Iterator[Enrolled]:
     """The keyword from its shots, and from them and its spelling."""
     speakers = frozenset(shot.speaker for shot in shots)
     for way, phones in ((f"{len(shots)} shots", None), (BOTH, ", ".join(as_text(pronounce(text)[0])))):
@@ -91,7 +92,7 @@ def enroll_shots(model: Model, how: dict[str, Any], text: str, shots: Sequence[S
         except EnrollmentError as error:
             print(f"left out: {error}", flush=True)
             continue
-        yield Enrolled(text, way, made.keywords[0], speakers)
+        yield Enrolled(text, way, made.keywords[0], speakers, draw)
 
 
 def enroll_typed(model: Model, how: dict[str, Any], texts: Sequence[str]) -> list[Enrolled]:
@@ -129,11 +130,24 @@ def hits(scores: NDArray[np.float64], places: NDArray[np.int64], bars: NDArray[n
     return np.asarray(scores[tuple(places.T)] >= bars[places[:, 1]])
 
 
-def share(scores: NDArray[np.float64], places: NDArray[np.int64], bars: NDArray[np.float64]) -> str:
-    """Percent of the places (n, 2) at or above the keywords' bars (W,), with Wilson's interval of as many trials as sayings."""
-    value, sayings = float(hits(scores, places, bars).mean()), len(np.unique(places[:, 0]))
+def share(hit: NDArray[np.bool_], places: NDArray[np.int64]) -> str:
+    """Percent of the places (n, 2) that are `hit` (n,), with Wilson's interval of as many trials as sayings."""
+    value, sayings = float(hit.mean()), len(np.unique(places[:, 0]))
     low, high = wilson_interval(round(value * sayings), sayings)
     return f"{100 * value:.0f} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def share_together(
+    scores: NDArray[np.float64], places: NDArray[np.int64], bars: NDArray[np.float64], enrolled: Sequence[Enrolled], said: str
+) -> str:
+    """As `share`, where what is said is enrolled too, in the same way: the keyword further above its threshold is told."""
+    known = {(one.text, one.way, one.draw): number for number, one in enumerate(enrolled)}
+    rivals = [known.get((said, enrolled[number].way, enrolled[number].draw)) for number in places[:, 1]]
+    if None in rivals:
+        return "–"
+    margins = scores - bars
+    mine, other = margins[tuple(places.T)], margins[places[:, 0], np.array(rivals, np.int64)]
+    return share((mine >= 0) & (mine > other), places)
 
 
 def print_pairs(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying], rows: Sequence[Row]) -> None:
@@ -144,7 +158,7 @@ def print_pairs(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Sa
     heads = [f"{what}, {bar}" for bar in kept for what in ("found", "fires")]
     for way in dict.fromkeys(one.way for one in enrolled):
         table, good, useful = (
-            [("enrolled", "said", "sayings", *heads, f"fires, {last}")],
+            [("enrolled", "said", "sayings", *heads, f"fires, {last}", "fires, both enrolled")],
             dict.fromkeys(kept, 0),
             dict.fromkeys(kept, 0),
         )
@@ -154,9 +168,12 @@ def print_pairs(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Sa
             other = asked(scores, enrolled, sayings, members, row.confused)
             if not len(other) or not len(own):
                 continue
-            cells = [share(scores, places, bars[bar]) for bar in kept for places in (own, other)]
+            cells = [share(hits(scores, places, bars[bar]), places) for bar in kept for places in (own, other)]
             said = str(len(np.unique(other[:, 0])))
-            table.append((row.keyword or "phrases", row.said, said, *cells, share(scores, other, bars[last])))
+            together = share_together(scores, other, bars[kept[0]], enrolled, row.said)
+            table.append(
+                (row.keyword or "phrases", row.said, said, *cells, share(hits(scores, other, bars[last]), other), together)
+            )
             for bar in kept:
                 found, fires = (hits(scores, places, bars[bar]).mean() for places in (own, other))
                 good[bar] += fires <= GOAL
@@ -201,7 +218,7 @@ def synthetic(model: Model, how: dict[str, Any], given: argparse.Namespace) -> N
         for draw in range(given.draws):
             chosen = generator.permutation(given.voices)[: given.shots].tolist()
             for text in phrases:
-                enrolled += enroll_shots(model, how, text, [say(text, voices[number], draw) for number in chosen])
+                enrolled += enroll_shots(model, how, text, [say(text, voices[number], draw) for number in chosen], draw)
         sayings = [say(text, voice, take) for text in texts for voice in voices[given.voices :] for take in range(given.takes)]
     print(
         f"synthetic: {given.voices} voices enroll, {given.shots} at a time in {given.draws} draws; {given.voices} others say it",
@@ -235,12 +252,12 @@ def recorded(model: Model, how: dict[str, Any], given: argparse.Namespace) -> No
     enrolled = enroll_typed(model, how, phrases)
     wanted: dict[Said, None] = {}
     for text in phrases:
-        for _ in range(given.draws):
+        for draw in range(given.draws):
             by_speaker: dict[str, Said] = {}
             for number in generator.permutation(len(tokens[text])).tolist():
                 by_speaker.setdefault(tokens[text][number].speaker, tokens[text][number])
             shots = [cut_out(there, said) for said in list(by_speaker.values())[: given.shots]]
-            enrolled += enroll_shots(model, how, text, shots)
+            enrolled += enroll_shots(model, how, text, shots, draw)
         wanted |= dict.fromkeys(tokens[text])
         for kind in KINDS:
             alike = sorted({other for other in tokens if kind_of(text, other) == kind})
