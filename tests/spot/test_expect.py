@@ -66,7 +66,7 @@ def test_the_verdict_tells_what_the_threshold_buys(ordinary):
     (fact,) = [fact for fact in found.facts if "for nothing" in fact]
     assert fact == f"fires for nothing about 2 times in an hour of other speech, at {keyword.threshold:.2f}"
     (others,) = [fact for fact in found.facts if fact.startswith("other thresholds: ")]
-    assert others.startswith("other thresholds: 10 times at ")
+    assert others.startswith(f"other thresholds: {found.thresholds[10.0]:.2f} → 10 an hour; ")
     assert (found.missed, found.missed_at) == (None, {})  # of one recording nothing can be said
     assert found.to_json()["expected_per_hour"] == 2.0
 

@@ -80,12 +80,12 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
                 + (f" and misses {_share(missed)} of its sayings" if missed is not None else "")
                 + f", at {keyword.threshold:.2f}"
             )
+            others = (
+                f"{threshold:.2f} → {shown:g} an hour" + (f", {_share(missed_at[shown])} missed" if missed_at else "")
+                for shown, threshold in thresholds.items()
+            )
             if thresholds:
-                others = (
-                    f"{shown:g} times{f' and {_share(missed_at[shown])}' if missed_at else ''} at {threshold:.2f}"
-                    for shown, threshold in thresholds.items()
-                )
-                facts.append(f"other thresholds: {', '.join(others)}")
+                facts.append(f"other thresholds: {'; '.join(others)}")
         else:
             problems.append(f"no threshold makes '{keyword.keyword}' rare enough in other speech: take another keyword or model")
     if fires := [one.text for one in alike if one.similarity >= keyword.threshold - NEAR][:NAMED]:
