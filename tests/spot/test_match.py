@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from wordprint.spot import match
 from wordprint.spot.enrollment import Keyword, Mistake, Shot
 from wordprint.spot.match import Matcher
 from wordprint.spot.spans import OF_SHOTS, OF_TEXT, length_s, places
@@ -45,8 +46,10 @@ def naive(keywords, lengths_s, vectors, heard):
     return found
 
 
+@pytest.mark.parametrize("together", [match.ONE_THREAD, 1000])
 @pytest.mark.parametrize("seed", range(8))
-def test_the_best_span_of_each_keyword_is_that_of_naive_loops(seed):
+def test_the_best_span_of_each_keyword_is_that_of_naive_loops(seed, together, monkeypatch):
+    monkeypatch.setattr(match, "ONE_THREAD", together)  # a few prototypes, or all at once
     random = np.random.default_rng(seed)
     keywords = [make(random, number) for number in range(int(random.integers(1, 12)))]
     matcher = Matcher(keywords)

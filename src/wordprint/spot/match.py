@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from wordprint.spot.enrollment import Keyword
 from wordprint.spot.spans import length_s, tried
 
+ONE_THREAD = 250_000
+"""Multiplications that OpenBLAS does in the calling thread. In larger products threads wait for each other: 100 keywords cost ten
+times as much beside other work."""
+
 
 class Matcher:
     """The prototypes of W keywords, and the G lengths of spans that are tried for them: `lengths_s` (G,), ascending."""
@@ -52,7 +56,10 @@ class Matcher:
 
     def _similarities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, P), less by how much a span is nearer to a mistake than to the prototype."""
-        similarities = vectors @ self._prototypes.T
+        similarities = np.empty((len(vectors), len(self._prototypes)), np.float32)
+        together = max(1, ONE_THREAD // max(1, vectors.size))
+        for first in range(0, len(self._prototypes), together):
+            np.matmul(vectors, self._prototypes[first : first + together].T, out=similarities[:, first : first + together])
         for prototypes, mistakes in self._mistakes:
             nearer = (vectors @ mistakes.T).max(axis=1, keepdims=True) - similarities[:, prototypes]
             similarities[:, prototypes] -= np.maximum(nearer, 0)
