@@ -29,7 +29,7 @@ class Sayings:
 
     def missed(self, threshold: float) -> float:
         """The share, from 0.05 to 0.95: beyond, nothing is known."""
-        return float(np.interp(threshold, self.similarities, SHARES))
+        return round(float(np.interp(threshold, self.similarities, SHARES)), 3)
 
 
 def sayings(model: Model, keyword: Keyword) -> Sayings | None:
