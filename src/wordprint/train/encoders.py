@@ -7,6 +7,7 @@ they are told to, what they need of the past (`Context`), so that one piece of c
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -87,9 +88,10 @@ class StreamingResidual2d(nn.Module):
         self.shortcut = nn.Sequential(nn.Identity(), narrow)
 
     def forward(self, maps: Tensor) -> Tensor:
-        (context, bands, norm), rest = self.body[0], self.body[1:]
+        first = cast(nn.Sequential, self.body[0])
+        context = cast(Context, first[0])
         joined = context(maps)
-        return torch.relu(self.shortcut(context.delayed(joined, self.delay)) + rest(norm(bands(joined))))
+        return torch.relu(self.shortcut(context.delayed(joined, self.delay)) + self.body[1:](first[1:](joined)))
 
 
 class StreamingResidual1d(nn.Module):
@@ -108,9 +110,9 @@ class StreamingResidual1d(nn.Module):
         )
 
     def forward(self, frames: Tensor) -> Tensor:
-        context, rest = self.body[0], self.body[1:]
+        context = cast(Context, self.body[0])
         joined = context(frames)
-        return torch.relu(context.delayed(joined, self.delay) + rest(joined))
+        return torch.relu(context.delayed(joined, self.delay) + self.body[1:](joined))
 
 
 class StreamingCnn(Encoder):

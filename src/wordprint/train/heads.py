@@ -6,6 +6,7 @@ Spans are starts and ends in frames, frame t being centred on t; they may be fra
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ class BinnedHead(SpanHead):
         Three parts of C are what the taps of `mix` make of it: bins are weighted sums of frames, so it may come before them. Three
         are the attention that it draws, and that times the frame and its square.
         """
-        taps = self.mix[0].weight.permute(2, 0, 1).flatten(0, 1)[..., None]
+        taps = cast(nn.Conv1d, self.mix[0]).weight.permute(2, 0, 1).flatten(0, 1)[..., None]
         mixed = functional.conv1d(frames, taps).float()
         logits = self.attention(frames).float()
         force = torch.exp(STEEPEST * torch.tanh(logits / STEEPEST))
