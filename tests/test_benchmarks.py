@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from toy_model import write_model
-from wordprint.records import Utterance
+from wordprint.records import Detection, Interval, Utterance
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -53,8 +53,10 @@ def test_it_ends_with_a_ratio(name: str, tmp_path: Path) -> None:
 
 def test_every_benchmark_is_tried() -> None:
     scripts = {path.stem for path in BENCHMARKS.glob("*.py") if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8")}
-    # gates trains several networks: its own part is tested below, and so are confusable pairs, which aren't timed
-    assert scripts == set(SMALLEST) | {"gates", "confusable_pairs", "confusions", "expected", "mistakes"}
+    # gates and ablations train several networks: their own parts are tested below, and so are confusable pairs, which aren't timed;
+    # the others need real speech
+    untimed = {"gates", "ablations", "confusable_pairs", "confusions", "expected", "mistakes", "personal", "vocabulary"}
+    assert scripts == set(SMALLEST) | untimed
 
 
 def test_confusable_pairs_are_a_table_for_each_way_to_enroll() -> None:
@@ -68,12 +70,46 @@ def test_confusable_pairs_are_a_table_for_each_way_to_enroll() -> None:
 
 def test_what_is_confused_with_a_phrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from confusable_pairs import KINDS, kind_of, share
+    from confusable_pairs import KINDS, Enrolled, hits, kind_of, share, share_together
 
     said = ["on lights", "lights", "on", "lights off", "turn on", "lights on", "on on", "off lights", "lights on now", "up"]
     assert [kind_of("lights on", text) for text in said] == [*KINDS, None, None, None, None, None]
     scores, places = np.array([[0.5, 0.1], [0.4, 0.9], [np.nan, 0.2]]), np.array([[0, 0], [1, 0], [0, 1], [1, 1], [2, 1]])
-    assert share(scores, places, np.array([0.45, 0.2])) == "60 (21–94)"  # three of five, by three sayings
+    assert share(hits(scores, places, np.array([0.45, 0.2])), places) == "60 (21–94)"  # three of five, by three sayings
+    enrolled = [Enrolled(text, "typed", None) for text in ("lights on", "lights off")]
+    asked = places[[0, 1]]  # "lights on" in the first two sayings: 0.05 above its bar while the other is below, 0.05 below it
+    assert share_together(scores, asked, np.array([0.45, 0.2]), enrolled, "lights off") == "50 (9–91)"
+    assert share_together(scores, asked, np.array([0.3, 0.2]), enrolled, "lights off") == "50 (9–91)"  # the other is further above
+    assert share_together(scores, asked, np.array([0.3, 0.95]), enrolled, "lights off") == "100 (34–100)"
+    assert share_together(scores, asked, np.array([0.45, 0.2]), enrolled, "lights up") == "–"
+
+
+def test_detections_are_right_where_the_word_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from vocabulary import matched
+
+    asked = [Interval("alpha", 1.0, 1.5), Interval("alpha", 3.0, 3.4), Interval("beta", 1.0, 1.5)]
+    places = [("alpha", 1.1, 1.6), ("alpha", 1.4, 2.0), ("beta", 3.0, 3.4), ("alpha", 2.9, 3.9), ("gamma", 1.0, 1.5)]
+    found = [Detection(word, start, end, end + 0.2, 0.9) for word, start, end in places]
+    assert matched(found, asked) == (2, 2)  # late by more than half, another word, and a word that nobody says are wrong
+
+
+def test_a_running_mean_is_that_of_naive_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from ablations import RunningMean
+
+    from wordprint.train.features import POWER_FLOOR, LogMel
+
+    sound = 0.1 * torch.randn(1, 16_000 * 2, generator=torch.Generator().manual_seed(0))
+    power = LogMel(4)(sound)[0].exp().numpy() - POWER_FLOOR
+    weights = np.exp(-np.arange(100) * 0.01 / 0.3)
+    found = RunningMean(4)(sound)[0].numpy()
+    for band, frame in ((0, 0), (1, 50), (3, 150), (2, 199)):
+        past = power[band, max(0, frame - 99) : frame + 1][::-1]
+        mean = float(np.sum(past * weights[: len(past)]) / weights.sum())
+        expected = np.log(power[band, frame] + POWER_FLOOR) - np.log(mean + POWER_FLOOR)
+        assert found[band, frame] == pytest.approx(expected, abs=1e-3)
 
 
 def test_spoilt_transcripts_are_as_many_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
