@@ -81,6 +81,21 @@ def test_another_keyword_is_heard_after_the_refractory_period_though_the_first_r
     assert decide(looks, thresholds=(0.5, 0.5), refractory_samples=200) == [(0, 100), (1, 400)]
 
 
+def test_another_keyword_that_is_said_next_is_heard_at_once():
+    decider = Decider([0.5, 0.5], refractory_samples=1000, hold_samples=0)
+    looks = [
+        (100, [0.9, 0.0], [(0, 80), (0, 80)]),
+        (200, [0.0, 0.9], [(0, 80), (30, 90)]),  # on the same sound
+        (300, [0.0, 0.0], [(0, 80), (30, 90)]),
+        (400, [0.0, 0.8], [(0, 80), (60, 190)]),  # a quarter of the first lies in it
+        (500, [0.9, 0.0], [(300, 380), (60, 190)]),  # the first again, in its refractory period
+        (1100, [0.0, 0.0], [(300, 380), (60, 190)]),
+        (1200, [0.9, 0.0], [(1000, 1100), (60, 190)]),
+    ]
+    peaks = [decider.step(*look) for look in looks]
+    assert [peak and peak.keyword for peak in peaks] == [0, None, None, 1, None, None, 0]
+
+
 def test_a_tie_goes_to_the_keyword_enrolled_first():
     assert decide([[0.7, 0.7]], thresholds=(0.5, 0.5)) == [(0, 100)]
 

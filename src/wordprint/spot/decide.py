@@ -33,7 +33,8 @@ class Decider:
 
     - The best hit so far is the candidate; a hit of any keyword with a larger margin replaces it, an equal one does not.
     - It is decided `hold_samples` after the first hit: a longer hold compares more, a shorter one is faster.
-    - For `refractory_samples` after a decided peak, hits of every keyword are ignored.
+    - For `refractory_samples` after a decided peak, hits of its keyword are ignored, and of others where their spans share half of
+      the shorter with its span, or nothing is known of spans.
     - A keyword that was detected is not detected again before its run of hits has ended: a plateau is one detection.
     """
 
@@ -53,7 +54,8 @@ class Decider:
         """Forget the stream."""
         self._candidate: Peak | None = None
         self._due = 0
-        self._deaf_until = -1
+        self._last: Peak | None = None
+        self._deaf_until = np.full(len(self._thresholds), -1)
         self._spent = np.zeros(len(self._thresholds), dtype=bool)
 
     def step(self, end_sample: int, similarities: ArrayLike, spans: ArrayLike | None = None) -> Peak | None:
@@ -63,7 +65,10 @@ class Decider:
         hits = margins >= 0
         self._spent &= hits
         eligible = hits & ~self._spent
-        if end_sample >= self._deaf_until and eligible.any():
+        eligible &= end_sample >= self._deaf_until
+        if self._last is not None and end_sample < self._last.end_sample + self._refractory_samples:
+            eligible &= self._elsewhere(self._last.span, spans)
+        if eligible.any():
             best = int(np.argmax(np.where(eligible, margins, -np.inf)))
             if self._candidate is None:
                 self._due = end_sample + self._hold_samples
@@ -74,6 +79,14 @@ class Decider:
         if self._candidate is None or end_sample < self._due:
             return None
         return self._decide(hits)
+
+    def _elsewhere(self, span: tuple[int, int], spans: ArrayLike | None) -> NDArray[np.bool_]:
+        """Which of `spans` (W, 2) share less than half of the shorter with `span`; without them, none is known to."""
+        if spans is None:
+            return np.zeros_like(self._spent)
+        (start, end), (starts, ends) = span, np.asarray(spans).T
+        shorter = np.minimum(ends - starts, end - start)
+        return np.asarray(np.minimum(ends, end) - np.maximum(starts, start) < shorter / 2)
 
     @property
     def candidate(self) -> Peak | None:
@@ -87,6 +100,7 @@ class Decider:
     def _decide(self, hits: NDArray[np.bool_]) -> Peak | None:
         peak, self._candidate = self._candidate, None
         if peak is not None:
-            self._deaf_until = peak.end_sample + self._refractory_samples
+            self._last = peak
+            self._deaf_until[peak.keyword] = peak.end_sample + self._refractory_samples
             self._spent[peak.keyword] = hits[peak.keyword]
         return peak

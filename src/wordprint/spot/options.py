@@ -20,7 +20,7 @@ class SpotConfig:
     hold_s: float = option(0.12, at_least=0, at_most=60)
     """Wait this long after the first hit for a better one before a detection is decided."""
     refractory_s: float = option(0.75, at_least=0, at_most=60)
-    """After the peak of a detection, ignore hits for this long."""
+    """After the peak of a detection, ignore hits of its keyword for this long, and of others that lie on what it lies on."""
     min_level_db: float = option(-60.0, at_least=-200, at_most=0)
     """Don't look at spans whose level (RMS, dB of full scale) is below this."""
 

@@ -38,7 +38,8 @@ export class Spotter {
     const state = new Float32Array(bytes.buffer);
     this.state = new ort.Tensor("float32", state, [1, state.length]);
     this.candidate = null;
-    this.deafUntil = -1;
+    this.last = null;
+    this.deafUntil = config.keywords.map(() => -1);
     this.spent = config.keywords.map(() => false);
     this.similarities = config.keywords.map(() => -Infinity);
   }
@@ -143,15 +144,17 @@ export class Spotter {
     const margins = best.map((one, word) => one.similarity - config.keywords[word].threshold);
     const hits = margins.map((margin) => margin >= 0);
     this.spent = this.spent.map((spent, word) => spent && hits[word]);
-    if (this.heard >= this.deafUntil) {
-      let word = -1;
-      margins.forEach((margin, number) => {
-        if (hits[number] && !this.spent[number] && (word < 0 || margin > margins[word])) word = number;
-      });
-      if (word >= 0 && !this.candidate) this.due = this.heard + config.hold_samples;
-      if (word >= 0 && (!this.candidate || margins[word] > this.candidate.margin)) {
-        this.candidate = { word, end: this.heard, margin: margins[word], ...best[word] };
-      }
+    const { last } = this;
+    const recent = last && this.heard < last.end + config.refractory_samples;
+    let word = -1;
+    margins.forEach((margin, number) => {
+      if (!hits[number] || this.spent[number] || this.heard < this.deafUntil[number]) return;
+      if (recent && !elsewhere(last, best[number])) return;
+      if (word < 0 || margin > margins[word]) word = number;
+    });
+    if (word >= 0 && !this.candidate) this.due = this.heard + config.hold_samples;
+    if (word >= 0 && (!this.candidate || margins[word] > this.candidate.margin)) {
+      this.candidate = { word, end: this.heard, margin: margins[word], ...best[word] };
     }
     if (!this.candidate || this.heard < this.due) return null;
     return this.decide(hits);
@@ -161,7 +164,8 @@ export class Spotter {
     const { config, candidate } = this;
     if (!candidate) return null;
     this.candidate = null;
-    this.deafUntil = candidate.end + config.refractory_samples;
+    this.last = candidate;
+    this.deafUntil[candidate.word] = candidate.end + config.refractory_samples;
     this.spent[candidate.word] = hits[candidate.word];
     const seconds = (samples) => Math.round((1000 * samples) / config.sample_rate) / 1000;
     return {
@@ -172,6 +176,12 @@ export class Spotter {
       similarity: Math.round(1e4 * candidate.similarity) / 1e4,
     };
   }
+}
+
+/** Whether two spans share less than half of the shorter. */
+function elsewhere(one, other) {
+  const shared = Math.min(one.offset, other.offset) - Math.max(one.onset, other.onset);
+  return shared < Math.min(one.offset - one.onset, other.offset - other.onset) / 2;
 }
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
