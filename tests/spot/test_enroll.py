@@ -10,15 +10,16 @@ import pytest
 import soundfile
 
 from toy_model import RATE, SIZE, padded, stream_of, word, write_model
-from wordprint.errors import EnrollmentError, InputError, ModelError
+from wordprint.errors import ConfigError, EnrollmentError, InputError, ModelError
 from wordprint.model import Model
 from wordprint.speech.audio import resample, to_int16, write_audio
 from wordprint.speech.trim import Speech, centred, find_speech
-from wordprint.spot.enroll import enroll
+from wordprint.spot.enroll import enroll, make_keyword
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.spans import BESIDE_S, PHONE_S, likely_duration_s
 from wordprint.spot.stream import Spotter
+from wordprint.spot.voices import VOICES, spoken
 
 
 def shots(name: str, count: int = 3, **options) -> list[np.ndarray]:
@@ -358,3 +359,23 @@ def test_phones_are_read_as_the_model_knows_them(tmp_path):
     """IPA has small letters; ARPAbet is read in any case."""
     ipa = Model(write_model(tmp_path / "ipa.onnx", phones=["r", "B", "ɡ"]))
     assert enroll(ipa, "red", phones="r b, ɡ").keywords[0].phones == ("r B", "ɡ")
+
+
+def test_synthetic_voices_say_a_typed_keyword(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    model = Model()
+    typed, said = (make_keyword(model, "lights on", [], 0.5, synthetic_voices=voices) for voices in (False, True))
+    voices = spoken(model, "lights on")
+    assert voices.shape == (VOICES, model.embedding_size)
+    assert said.voices == VOICES
+    np.testing.assert_array_equal(voices, spoken(model, "lights on"))
+    whole = voices.mean(axis=0) + np.mean(typed.prototypes, axis=0)
+    np.testing.assert_allclose(said.prototypes, [whole / np.linalg.norm(whole)], atol=1e-5)
+    assert (said.phones, said.duration_s) == (typed.phones, typed.duration_s)
+    others = spoken(model, "volume up")
+    assert (voices @ np.array(said.prototypes[0])).min() > (others @ np.array(said.prototypes[0])).max()
+    kept = Enrollment(model.name, model.digest, (said,))
+    kept.save(tmp_path / "keywords.json")
+    assert Enrollment.load(tmp_path / "keywords.json") == kept
+    with pytest.raises(ConfigError, match="'red' has recordings and synthetic voices"):
+        make_keyword(model, "red", [padded(word("red"))], 0.5, synthetic_voices=True)

@@ -27,6 +27,7 @@ def enroll(
     threshold: float | None,
     phones: str | None,
     recordings_alone: bool,
+    synthetic_voices: bool,
     false_alarms_per_hour: float | None,
     background: Path | None,
     json: bool,
@@ -45,6 +46,7 @@ def enroll(
         SpotConfig(threshold=threshold),
         phones=phones,
         recordings_alone=recordings_alone,
+        synthetic_voices=synthetic_voices,
         false_alarms_per_hour=false_alarms_per_hour,
         background=background,
     )
@@ -176,4 +178,7 @@ def _show(keyword: Keyword) -> None:
 def _from(keyword: Keyword) -> str:
     shots = f"{len(keyword.shots)} recording{'s' * (len(keyword.shots) != 1)}"
     spelled = " and its spelling" if keyword.phones else ""
-    return f"from {shots}{spelled}" if keyword.shots else f"as typed ({' or '.join(keyword.phones)})"
+    if keyword.shots:
+        return f"from {shots}{spelled}"
+    voices = f" and said by {keyword.voices} synthetic voices" if keyword.voices else ""
+    return f"as typed ({' or '.join(keyword.phones)}){voices}"

@@ -47,6 +47,8 @@ class EvaluateConfig:
     """(stream) Recordings that enroll a keyword; with none its spelling does."""
     stream_recordings_alone: bool = option(False, used_by={"stream": True})
     """(stream) The spelling of a keyword doesn't count beside its shots."""
+    stream_synthetic_voices: bool = option(False, used_by={"stream": True})
+    """(stream) Synthetic voices say keywords that are typed, beside their spelling."""
     stream_draws: int = option(5, at_least=1, used_by={"stream": True})
     """(stream) Random choices of the enrolled recordings."""
     stream_snr_db: float = option(10.0, at_least=-20, at_most=60, used_by={"stream": True})

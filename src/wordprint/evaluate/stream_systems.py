@@ -61,14 +61,22 @@ class LiveSpotter:
     the thresholds that the model gives them.
     """
 
-    def __init__(self, model: Model, config: SpotConfig = SpotConfig(), *, recordings_alone: bool = False) -> None:
-        self.model, self.config, self.recordings_alone = model, config, recordings_alone
+    def __init__(
+        self,
+        model: Model,
+        config: SpotConfig = SpotConfig(),
+        *,
+        recordings_alone: bool = False,
+        synthetic_voices: bool = False,
+    ) -> None:
+        self.model, self.config = model, config
+        self.how: dict[str, Any] = {"recordings_alone": recordings_alone, "synthetic_voices": synthetic_voices}
         self.name, self.digest, self.training_words = model.name, model.digest, model.training_words
         self.hold_s = config.hold_s
         self.metadata = model.metadata
 
     def enroll(self, keyword: str, shots: Sequence[Samples]) -> Any:
-        made = make_keyword(self.model, keyword, shots, 0.0, recordings_alone=self.recordings_alone)
+        made = make_keyword(self.model, keyword, shots, 0.0, **self.how)
         return replace(made, threshold=default_threshold(self.model, made))
 
     def looks(self, samples: Samples, enrolled: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -109,18 +117,22 @@ class Windows:
 
 
 def load_system(
-    spec: str | Path | StreamSystem | WaveformEmbedder, *, typed: bool = False, recordings_alone: bool = False
+    spec: str | Path | StreamSystem | WaveformEmbedder,
+    *,
+    typed: bool = False,
+    recordings_alone: bool = False,
+    synthetic_voices: bool = False,
 ) -> StreamSystem:
     """An ONNX file, a checkpoint folder, `package.module:Class` or an object with either interface, as a system.
 
     Raises ConfigError where keywords are to be `typed` and the system takes recordings. `recordings_alone`: what keywords are
-    called doesn't count.
+    called doesn't count; `synthetic_voices`: they say typed ones.
     """
     made: Any = spec
     if isinstance(spec, (str, Path)):
         made = build(str(spec)) if ":" in str(spec) and not Path(spec).exists() else load_embedder(spec)
     if isinstance(made, Model):
-        return LiveSpotter(made, recordings_alone=recordings_alone)
+        return LiveSpotter(made, recordings_alone=recordings_alone, synthetic_voices=synthetic_voices)
     if typed:
         raise ConfigError(f"{spec} takes recordings of keywords", expected="a model file, where keywords are to be typed")
     if isinstance(made, StreamSystem):

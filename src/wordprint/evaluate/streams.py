@@ -60,7 +60,8 @@ def evaluate_stream(
 
     Raises DatasetError when no keyword has enough recordings, InputError for folders of another kind.
     """
-    system = load_system(model, typed=not config.stream_shots, recordings_alone=config.stream_recordings_alone)
+    enrolled = {"recordings_alone": config.stream_recordings_alone, "synthetic_voices": config.stream_synthetic_voices}
+    system = load_system(model, typed=not config.stream_shots, **enrolled)
     background = Path(background)
     paths = [Path(path) for path in keywords]
     settings = _Settings(**vars(config), system=f"{system.name} {system.digest}")

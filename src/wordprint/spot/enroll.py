@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wordprint.embedding import SpanEmbedder
 from wordprint.errors import ConfigError, EnrollmentError, InputError, kind_of
@@ -30,6 +31,7 @@ from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, looked_up, parse_phones, pronounce
 from wordprint.spot.shots import DOUBTFUL, Recording, joined, make_shots, normalised, read_takes, rounded
 from wordprint.spot.spans import likely_duration_s
+from wordprint.spot.voices import spoken
 
 
 def enroll(
@@ -43,6 +45,7 @@ def enroll(
     sample_rate: int = SAMPLE_RATE,
     phones: str | None = None,
     recordings_alone: bool = False,
+    synthetic_voices: bool = False,
     false_alarms_per_hour: float | None = None,
     background: str | Path | None = None,
 ) -> Enrollment:
@@ -52,7 +55,8 @@ def enroll(
     `sample_rate` (Hz) is that of recordings given as arrays. A recording that can't be used is left out and named in
     `Keyword.rejected`; EnrollmentError when none can be used. `phones` says how it is pronounced ("L AY T S AA N", several with
     commas between); beside recordings they count as one or two of them. So does what the lexicon says, where it has all words of
-    the keyword and the recordings sound like it, unless `recordings_alone`.
+    the keyword and the recordings sound like it, unless `recordings_alone`. With `synthetic_voices` (extra `synthetic`) a typed
+    keyword is also what espeak-ng's voices make of its name.
 
     `config.threshold` is kept with the keyword. Without it, its threshold is the one at which it is expected to fire for nothing
     `false_alarms_per_hour` times in an hour of ordinary speech, by default as often as the model was exported for; or in
@@ -73,7 +77,14 @@ def enroll(
     else:
         enrollment = Enrollment(engine.name, engine.digest)
     made = make_keyword(
-        engine, keyword, recordings, config.threshold or 0.0, sample_rate, phones=phones, recordings_alone=recordings_alone
+        engine,
+        keyword,
+        recordings,
+        config.threshold or 0.0,
+        sample_rate,
+        phones=phones,
+        recordings_alone=recordings_alone,
+        synthetic_voices=synthetic_voices,
     )
     if config.threshold is None:
         made = replace(made, threshold=_threshold(engine, made, false_alarms_per_hour, background))
@@ -104,6 +115,7 @@ def make_keyword(
     *,
     phones: str | None = None,
     recordings_alone: bool = False,
+    synthetic_voices: bool = False,
 ) -> Keyword:
     """The prototypes of one keyword and the quality of each shot; see `enroll`."""
     name = _checked(keyword, threshold, sample_rate)
@@ -111,12 +123,18 @@ def make_keyword(
         recordings = [recordings]
     if isinstance(recordings, np.ndarray) and (recordings.ndim == 1 or recordings.shape[1:] == (1,)):
         recordings = [recordings]
+    if synthetic_voices and len(recordings):
+        raise ConfigError(f"'{name}' has recordings and synthetic voices", expected="voices for typed keywords alone")
     strings, guessed = _pronounced(model, name, phones, recordings, recordings_alone)
     spelled = model.spell(strings) if strings else None
     shots: tuple[Shot, ...] = ()
     rejected: list[str] = []
     durations_s: list[float] = []
-    if not len(recordings) and spelled is not None:
+    voices: Sequence[NDArray[np.float32]] | NDArray[np.float32] = ()
+    if synthetic_voices and spelled is not None:
+        voices = spoken(model, name)
+        prototypes = [normalised(voices.mean(axis=0) + spelled.mean(axis=0))]
+    elif not len(recordings) and spelled is not None:
         prototypes = [normalised(vector) for vector in spelled]
     else:
         takes, rejected = read_takes(model, recordings, sample_rate)
@@ -138,6 +156,7 @@ def make_keyword(
         phones=as_text(strings),
         guessed=tuple(guessed),
         rejected=tuple(rejected),
+        voices=len(voices),
     )
 
 

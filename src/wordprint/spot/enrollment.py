@@ -67,6 +67,8 @@ class Keyword:
     rejected: tuple[str, ...] = ()
     """Recordings that were not used, each with the reason."""
     mistakes: tuple[Mistake, ...] = ()
+    voices: int = 0
+    """Synthetic voices that said it, where it was typed."""
 
     @property
     def warnings(self) -> list[str]:

@@ -109,13 +109,15 @@ class Spotter:
         sample_rate: int = SAMPLE_RATE,
         phones: str | None = None,
         recordings_alone: bool = False,
+        synthetic_voices: bool = False,
         false_alarms_per_hour: float | None = None,
     ) -> list[str]:
         """Add or replace a keyword, from recordings or else from its spelling, and start the stream anew; returns what there is to
         say about it.
 
         `sample_rate` (Hz) is that of recordings given as arrays; `phones` ("L AY T") is how the keyword is pronounced. Its spelling
-        counts beside recordings that sound like it, unless `recordings_alone`. `false_alarms_per_hour` sets its threshold.
+        counts beside recordings that sound like it, unless `recordings_alone`. `false_alarms_per_hour` sets its threshold. For
+        `synthetic_voices` see `enroll` of this package.
         """
         made = enroll(
             self.model,
@@ -126,6 +128,7 @@ class Spotter:
             sample_rate=sample_rate,
             phones=phones,
             recordings_alone=recordings_alone,
+            synthetic_voices=synthetic_voices,
             false_alarms_per_hour=false_alarms_per_hour,
         )
         self._set_enrollment(made)

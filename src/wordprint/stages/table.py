@@ -205,6 +205,13 @@ TABLE = (
                 flag=True,
             ),
             Argument(
+                "synthetic_voices",
+                "Let synthetic voices say a typed keyword, beside its spelling (extra 'synthetic').",
+                bool,
+                default=False,
+                flag=True,
+            ),
+            Argument(
                 "phones",
                 "How it is said, such as 'L AY T S AA N', several ways with commas between; counts as one or two recordings.",
                 str,
