@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import print_table
 
-from wordprint.corpora.synthetic import Speaker, draw_speakers, speak
 from wordprint.errors import EnrollmentError
 from wordprint.evaluate.intervals import wilson_interval
 from wordprint.evaluate.phrase_material import Said, Sayings, read_sayings
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.espeak import Synthesiser
+from wordprint.speech.synthetic import Speaker, draw_speakers, speak
 from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment, Keyword
 from wordprint.spot.options import SpotConfig

@@ -46,8 +46,8 @@ def test_is_small_and_carries_its_materials_and_licences(model):
 @pytest.fixture(scope="module")
 def spoken():
     """Three recordings of "good morning" by synthetic voices, a sentence with it by another, and when it is said in it."""
-    from wordprint.corpora.synthetic import draw_speakers, speak
     from wordprint.speech.espeak import Synthesiser
+    from wordprint.speech.synthetic import draw_speakers, speak
 
     rng = np.random.default_rng(0)
     *enrollers, user = draw_speakers(4, seed=1)

@@ -18,10 +18,10 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed: pip install 'wo
 pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed: pip install 'wordprint[synthetic]'")
 
 from browser import CHROMIUM, FLAGS
-from wordprint.corpora.synthetic import draw_speakers, speak
 from wordprint.model import Model
 from wordprint.speech.audio import write_audio
 from wordprint.speech.espeak import Synthesiser
+from wordprint.speech.synthetic import draw_speakers, speak
 from wordprint.spot.best import best_spans
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.expect import expected

@@ -35,8 +35,8 @@ def demo(
     """
 
     def work(stage: StageRun) -> Receipt:
-        from wordprint.corpora.synthetic import draw_speakers, speak
         from wordprint.speech.espeak import Synthesiser
+        from wordprint.speech.synthetic import draw_speakers, speak
         from wordprint.spot.stream import Spotter
 
         *enrollers, user = draw_speakers(corpus.synthetic_speakers + config.shots + 1, corpus.seed)[corpus.synthetic_speakers :]

@@ -13,8 +13,8 @@ VOICES = 8
 
 def spoken(model: SpanEmbedder, text: str) -> NDArray[np.float32]:
     """Unit vectors (VOICES, D) of the text, each said by another voice; the same each time. Raises MissingExtraError."""
-    from wordprint.corpora.synthetic import draw_speakers, speak
-    from wordprint.speech.espeak import Synthesiser
+    from wordprint.speech.espeak import Synthesiser  # not for those who only listen
+    from wordprint.speech.synthetic import draw_speakers, speak
 
     vectors = []
     with Synthesiser() as synthesiser:
