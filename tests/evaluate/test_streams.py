@@ -301,7 +301,12 @@ def _without_times(aligned, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "match"),
-    [({"stream_shots": -1}, "stream_shots"), ({"stream_draws": 0}, "stream_draws"), ({"stream_snr_db": 99.0}, "snr")],
+    [
+        ({"stream_shots": -1}, "stream_shots"),
+        ({"stream_synthetic_voices": True}, "typed keywords"),
+        ({"stream_draws": 0}, "stream_draws"),
+        ({"stream_snr_db": 99.0}, "snr"),
+    ],
 )
 def test_options_out_of_range(model_path, keywords, aligned, tmp_path, changes, match):
     with pytest.raises(ConfigError, match=match):

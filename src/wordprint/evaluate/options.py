@@ -68,6 +68,10 @@ class EvaluateConfig:
             raise ConfigError(f"shots are {list(self.shots)}", expected="different numbers of recordings, at least 1 each")
         if len(self.targets) == 1 and self.stream is None:
             raise ConfigError(f"targets are {list(self.targets)}", expected="two keywords or more, or none at all")
+        if self.stream_synthetic_voices and self.stream_shots:
+            raise ConfigError(
+                f"stream_synthetic_voices is set, and stream_shots is {self.stream_shots}", expected="typed keywords: 0"
+            )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wordprint.embedding import SpanEmbedder
 from wordprint.errors import ConfigError, EnrollmentError, InputError, kind_of
@@ -130,9 +129,8 @@ def make_keyword(
     shots: tuple[Shot, ...] = ()
     rejected: list[str] = []
     durations_s: list[float] = []
-    voices: Sequence[NDArray[np.float32]] | NDArray[np.float32] = ()
-    if synthetic_voices and spelled is not None:
-        voices = spoken(model, name)
+    voices = spoken(model, name) if synthetic_voices else np.zeros((0, model.embedding_size), np.float32)
+    if len(voices) and spelled is not None:
         prototypes = [normalised(voices.mean(axis=0) + spelled.mean(axis=0))]
     elif not len(recordings) and spelled is not None:
         prototypes = [normalised(vector) for vector in spelled]
