@@ -16,6 +16,7 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.text import plain_words
 from wordprint.spot.best import best_spans
 from wordprint.spot.enrollment import Enrollment, Keyword
+from wordprint.spot.expect import looked_for
 from wordprint.spot.stream import Spotter
 from wordprint.words.tokens import load_tokens
 
@@ -77,7 +78,7 @@ class Peaks:
 
 def peaks(model: Model, keywords: list[Keyword], speech: Speech) -> list[Peaks]:
     """What each keyword is most like in the speech, by the looks of the live code, in one pass."""
-    spotter = Spotter(model, Enrollment(model.name, model.digest, tuple(keywords)))
+    spotter = Spotter(model, Enrollment(model.name, model.digest, tuple(looked_for(model, keyword) for keyword in keywords)))
     words = [set(plain_words(keyword.keyword)) for keyword in keywords]
     best: list[dict[int, tuple[float, NDArray[np.float32]]]] = [{} for _ in keywords]
     seconds = np.zeros(len(keywords))

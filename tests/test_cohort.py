@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wordprint.cohort import NEAREST, Cohort
+from wordprint.cohort import EVERY, NEAREST, Cohort, Heard
+from wordprint.goodness import LEAST_LIKELY, shortfalls
 
 
 def _vectors(random: np.random.Generator, *shape: int) -> np.ndarray:
@@ -53,6 +54,32 @@ def test_packed_it_is_the_same_in_half_a_byte_a_number(cohort):
     assert again.pack() == packed
     assert len(packed) < cohort.codes.size / 2 + cohort.basis.nbytes + 2000
     assert np.abs(cohort.codes).max() <= 7
+
+
+def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors):
+    """Against shortfalls of each span by itself; packed, the phones come back."""
+    random = np.random.default_rng(4)
+    spans, frames = vectors.shape[1], 800
+    lengths = np.array([10.0, 14.0, 18.0, 26.0])
+    ends = np.sort(random.integers(30, frames, (4, spans)), axis=1)
+    scores = random.uniform(LEAST_LIKELY, 0, (frames, 6)).astype(np.float32)
+    heard = Heard.of(ends, lengths, scores)
+    cohort = Cohort.of((-6, -4, -2, 0), vectors, most=32, heard=heard)
+    prototype, sounds, kept = vectors[1][:1], [(1, 2), (3, 4, 5)], scores[::EVERY]
+    found = []
+    for row in (0, 1):
+        for vector, end in zip(vectors[row], ends[row], strict=True):
+            bounds = ((end - lengths[row]) / EVERY, end / EVERY)
+            found.append(float(vector @ prototype[0]) - float(shortfalls(kept, [sounds], [bounds], before=1)[0]))
+    level = cohort.level(prototype, (-6, -4), sounds)
+    assert level == pytest.approx(np.mean(sorted(found)[-NEAREST:]), abs=0.03)
+    assert level < cohort.level(prototype, (-6, -4)) - 0.1
+    packed = cohort.pack()
+    again = Cohort.unpack(packed)
+    assert np.array_equal(again.heard.ends, ends)
+    assert np.array_equal(again.heard.codes, heard.codes)
+    assert again.level(prototype, (-6, -4), sounds) == level
+    assert again.pack() == packed
 
 
 def test_fewer_spans_than_are_asked_for():

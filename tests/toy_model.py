@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save
 
+from wordprint.goodness import LEAST_LIKELY
 from wordprint.model import COHORT_KEY, HEAD_KEY, MODEL_SCHEMA, PHONES_KEY, STATE_KEY
 from wordprint.spot.enroll import enroll
 
@@ -171,6 +172,14 @@ def word(name: str, seconds: float = 0.5, level: float = 0.3, seed: int = 0) -> 
     sound = sum(np.sin(2 * np.pi * tone * time_s + random.uniform(0, 6)) for tone in tones_hz) / 3
     envelope = np.minimum(1, np.minimum(time_s, time_s[::-1]) / 0.03)
     return (level * sound * envelope + random.normal(0, 1e-3, time_s.size)).astype(np.float32)
+
+
+def read_phones(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What `Model.phones_of` gives of a model that reads phones: of frames (T, 16) silence, or the word whose tones are loudest,
+    and all others less likely by how much quieter they are."""
+    nearest = [[int(np.abs(CENTRES_HZ - tone).argmin()) for tone in tones] for tones in TONES_HZ.values()]  # R, B, G
+    loud = np.stack([np.full(len(frames), 4.0), *(frames[:, bands].min(axis=1) for bands in nearest)], axis=1)
+    return np.maximum(loud - loud.max(axis=1, keepdims=True), LEAST_LIKELY).astype(np.float32)
 
 
 def enroll_words(folder: Path, *names: str) -> tuple[Path, Path]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from wordprint.goodness import BEFORE, LEAST_LIKELY, Codes, shortfalls
 
 NEAREST = 40
 """Spans of the cohort whose mean similarity is the level."""
@@ -15,6 +18,38 @@ LARGEST = 7
 """Codes are whole numbers from −7 to 7: four bits."""
 REACH = 3.5
 """What the largest code stands for, in standard deviations."""
+
+
+COMPARED = 600
+"""Spans, the nearest, whose phones are compared with a keyword's."""
+EVERY = 2
+"""Of how many frames one is kept, to compare phones with."""
+QUIETEST = 15
+"""The code of LEAST_LIKELY: whole numbers from 0 take four bits."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The phones of the speech that spans lie in: `codes` (T, 1 + P) from 0 to QUIETEST say of every EVERY-th frame how much less
+    likely than the likeliest silence and each phone are. `ends` (G, n) are the frames in which spans end, `lengths` (G,) how many
+    frames they last."""
+
+    ends: NDArray[np.int64]
+    lengths: NDArray[np.float64]
+    codes: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, ends: NDArray[np.int64], lengths: NDArray[np.float64], scores: NDArray[np.float32]) -> Heard:
+        """`scores` (T', 1 + P) are those of all frames."""
+        return cls(ends, lengths, np.rint(scores[::EVERY] * (QUIETEST / LEAST_LIKELY)).astype(np.uint8))
+
+    def shortfalls(self, rows: NDArray[np.int64], spans: NDArray[np.int64], sounds: Codes) -> NDArray[np.float32]:
+        """What is subtracted (m,) from the similarities of spans, by their lengths and numbers (m,), to a keyword with these
+        sounds."""
+        ends = self.ends[rows, spans]
+        bounds = np.stack([ends - self.lengths[rows], ends], axis=1) / EVERY
+        scores = self.codes.astype(np.float32) * np.float32(LEAST_LIKELY / QUIETEST)
+        return shortfalls(scores, [sounds] * len(spans), bounds, BEFORE // EVERY)
 
 
 @dataclass(frozen=True)
@@ -26,38 +61,68 @@ class Cohort:
     codes: NDArray[np.int8]
     basis: NDArray[np.float32]
     step: float
+    heard: Heard | None = None
+    """What the spans say, where the model reads phones."""
 
     @classmethod
-    def of(cls, places: Sequence[int], vectors: NDArray[np.float32], most: int = 48) -> Cohort:
+    def of(cls, places: Sequence[int], vectors: NDArray[np.float32], most: int = 48, *, heard: Heard | None = None) -> Cohort:
         """Of `vectors` (G, n, D), in the `most` directions in which they vary most: a vector is rounded to two of them a byte."""
         flat = vectors.reshape(-1, vectors.shape[2])
         directions = np.linalg.svd(flat.T @ flat)[0][:, : min(most, flat.shape[1]) // 2 * 2]
         coordinates = vectors @ directions
         step = float(REACH * coordinates.std() / LARGEST) or 1.0
         codes = np.clip(np.rint(coordinates / step), -LARGEST, LARGEST).astype(np.int8)
-        return cls(np.array(places, np.int64), codes, directions.T.astype(np.float32), step)
+        return cls(np.array(places, np.int64), codes, directions.T.astype(np.float32), step, heard)
 
-    def level(self, prototypes: ArrayLike, places: Sequence[int]) -> float:
-        """Mean similarity of the NEAREST spans to the nearest of `prototypes` (P, D); of the lengths nearest to those `places`."""
+    def level(self, prototypes: ArrayLike, places: Sequence[int], sounds: Codes = ()) -> float:
+        """Mean similarity of the NEAREST spans to the nearest of `prototypes` (P, D); of the lengths nearest to those `places`.
+
+        Less what the spans say that is unlike the keyword's `sounds`, as in a stream.
+        """
         rows = sorted({int(np.abs(self.places - place).argmin()) for place in places})
         directions = self.basis @ np.asarray(prototypes, np.float32).T * np.float32(self.step)
         nearest = (self.codes[rows].reshape(-1, len(self.basis)).astype(np.float32) @ directions).max(axis=1)
+        if sounds and self.heard is not None:
+            each = self.codes.shape[1]
+            spans = np.argsort(-nearest, kind="stable")[:COMPARED]
+            nearest = nearest[spans] - self.heard.shortfalls(np.array(rows)[spans // each], spans % each, sounds)
         count = min(NEAREST, len(nearest))
         return float(np.partition(nearest, len(nearest) - count)[-count:].mean())
 
     def pack(self) -> bytes:
         """As a compressed archive of arrays, two codes a byte; the same cohort gives the same bytes."""
-        halves = (self.codes + 8).astype(np.uint8).reshape(*self.codes.shape[:2], -1, 2)
+        arrays: dict[str, Any] = {
+            "places": self.places,
+            "codes": _halved((self.codes + 8).astype(np.uint8)),
+            "basis": self.basis,
+            "step": np.float64(self.step),
+        }
+        if (heard := self.heard) is not None:
+            steps = np.diff(heard.ends, axis=1, prepend=0).astype("<i4")  # small, since they come as the speech does
+            arrays |= {"ends": steps, "heard": _halved(heard.codes), "phones": np.int64(heard.codes.shape[1])}
+            arrays["lengths"] = heard.lengths
         content = io.BytesIO()
-        np.savez_compressed(
-            content, places=self.places, codes=halves[..., 0] << 4 | halves[..., 1], basis=self.basis, step=np.float64(self.step)
-        )
+        np.savez_compressed(content, **arrays)
         return content.getvalue()
 
     @classmethod
     def unpack(cls, content: bytes) -> Cohort:
         """What `pack` wrote."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            pairs = arrays["codes"]
-            codes = np.stack([pairs >> 4, pairs & 15], axis=-1).astype(np.int8) - np.int8(8)
-            return cls(arrays["places"], codes.reshape(*pairs.shape[:2], -1), arrays["basis"], float(arrays["step"]))
+            codes = _whole(arrays["codes"]).astype(np.int8) - np.int8(8)
+            heard = None
+            if "heard" in arrays:
+                ends = np.cumsum(arrays["ends"].astype(np.int64), axis=1)
+                heard = Heard(ends, arrays["lengths"], _whole(arrays["heard"])[:, : int(arrays["phones"])])
+            return cls(arrays["places"], codes, arrays["basis"], float(arrays["step"]), heard)
+
+
+def _halved(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Codes (…, E) of four bits, two a byte."""
+    even = np.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, codes.shape[-1] % 2)])
+    return np.asarray(even[..., ::2] << 4 | even[..., 1::2])
+
+
+def _whole(pairs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What `_halved` was given, and a zero where that was odd."""
+    return np.stack([pairs >> 4, pairs & 15], axis=-1).reshape(*pairs.shape[:-1], -1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import InputError
+from wordprint.goodness import BEFORE
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.trim import Speech, find_speech
 
@@ -43,6 +44,8 @@ class SpanEmbedder(ABC):
     embedding_size: int
     phones: tuple[str, ...]
     """Symbols that `spell` knows."""
+    reads_phones: bool = False
+    """Whether the last numbers of a frame say which of them it is, or silence (see `wordprint.goodness`)."""
     pools_spans: bool = True
     """False for a checkpoint of a window encoder, which embeds windows as a whole."""
 
@@ -57,6 +60,20 @@ class SpanEmbedder(ABC):
     @abstractmethod
     def spell(self, strings: Sequence[Sequence[str]]) -> Floats:
         """Unit vectors (U, D) of phone strings; raises InputError for an unknown phone, ModelError where it knows none."""
+
+    def phones_of(self, frames: Floats) -> Floats | None:
+        """Of frames (T, F), how much less likely than the likeliest silence and each phone are, (T, 1 + P) natural logarithms; None
+        where they can't be read."""
+        return frames[:, -len(self.phones) - 1 :] if self.reads_phones else None
+
+    def phones_in(self, samples: Floats, speech: Speech) -> Floats | None:
+        """What `phones_of` says of the frames of the speech in a recording (N,), the BEFORE ones of `wordprint.goodness` first."""
+        if not self.reads_phones:
+            return None
+        frame = self.frame_samples
+        first, last = speech.start_sample // frame, -(-speech.end_sample // frame)
+        frames = self.frames(np.pad(samples, (BEFORE * frame, 0)))
+        return self.phones_of(frames[first : max(first, last) + BEFORE])
 
     def vector(self, samples: Floats, speech: Speech) -> Floats:
         """A unit vector (D,) of the speech in a recording (N,): the mean of those of nine spans around it."""

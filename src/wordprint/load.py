@@ -78,9 +78,9 @@ class CheckpointEmbedder(SpanEmbedder):
         self.window_samples = self.network.config.window_samples
         self.frame_samples = self.network.frame_samples
         self.embedding_size = self.network.config.embedding_size
-        self._span_head: Any = self.network.head
         self.pools_spans = hasattr(self.network.head, "prepare")
         self.phones = self.network.config.phones
+        self.reads_phones = self.network.reader is not None
         words = self.metadata.get("training_words")
         self.training_words = frozenset(words) if words is not None else None
 
@@ -99,16 +99,15 @@ class CheckpointEmbedder(SpanEmbedder):
         rest = (count + self.network.encoder.delay) * self.frame_samples - len(heard)
         padded = np.pad(heard, (before * self.frame_samples, rest))
         with torch.inference_mode():
-            frames = self._span_head.prepare(self.network.encoder(self.network.features(torch.from_numpy(padded[None]))))
+            frames = self.network.prepare(self.network.encoder(self.network.features(torch.from_numpy(padded[None]))))
         return np.asarray(frames[0, before : before + count].numpy())
 
     def pool(self, frames: Floats, spans_s: ArrayLike) -> Floats:
         import torch
-        from torch.nn.functional import normalize
 
         spans = torch.from_numpy(np.asarray(spans_s, np.float32).reshape(1, -1, 2) * np.float32(SAMPLE_RATE / self.frame_samples))
         with torch.inference_mode():
-            return np.asarray(normalize(self._span_head.pool(torch.from_numpy(frames[None]), spans)[0], dim=1).numpy())
+            return np.asarray(self.network.pool_prepared(torch.from_numpy(frames[None]), spans)[0].numpy())
 
     def embed(self, waveforms: ArrayLike) -> Floats:
         """Embeddings (B, D) of waveforms (B, N)."""

@@ -75,6 +75,7 @@ class Model(SpanEmbedder):
         self.embedding_size: int = self.metadata["embedding_size"]
         self.window_samples: int = self.metadata["window_samples"]
         self.phones: tuple[str, ...] = tuple(self.metadata["phones"])
+        self.reads_phones: bool = self.metadata.get("reads_phones", False)
         self.threshold: float = self.metadata["threshold"]["similarity"]
         self.false_alarms_per_hour: float = self.metadata["threshold"].get("target_false_alarms_per_hour", DEFAULT_PER_HOUR)
         self.name: str = self.metadata.get("name") or path.stem

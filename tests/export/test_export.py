@@ -25,6 +25,7 @@ from wordprint.export.card import bill_of_materials
 from wordprint.export.graph import compact_fourier, encoder_to_onnx, head_to_onnx, phones_to_onnx, write_onnx
 from wordprint.export.options import ExportConfig
 from wordprint.export.stage import export
+from wordprint.goodness import LEAST_LIKELY
 from wordprint.load import CheckpointEmbedder, load_embedder
 from wordprint.model import HEAD_KEY, PHONES_KEY, Model
 from wordprint.speech.audio import to_float32
@@ -37,7 +38,7 @@ from wordprint.words.dataset import WordDataset
 
 CONFIG = ExportConfig(name="tones", licence="CC BY 4.0", min_int8_cosine=0.9)
 MATERIALS = [{"name": "LibriSpeech", "licence": "CC BY 4.0", "attribution": "Vassil Panayotov"}]
-SMALL = {"channels": 16, "embedding_size": 32, "window_s": 1.0, "phones": PHONES}
+SMALL = {"channels": 16, "embedding_size": 32, "window_s": 1.0, "phones": PHONES, "reads_phones": True}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -115,6 +116,25 @@ def test_the_file_spells_what_the_network_spells(checkpoint, exported):
     np.testing.assert_allclose(model.spell(strings), network.spell(strings), atol=1e-5)
     for string, vector in zip(strings, model.spell(strings), strict=True):
         np.testing.assert_allclose(model.spell([string])[0], vector, atol=1e-6)
+
+
+def test_the_file_reads_the_phones_that_the_network_reads(checkpoint, exported):
+    model, network = Model(exported / "model.onnx"), CheckpointEmbedder(checkpoint).network
+    heard = np.random.default_rng(1).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    scores = model.phones_of(model.frames(heard))
+    with torch.inference_mode():
+        padded_heard = torch.from_numpy(np.pad(heard, (RATE, RATE)))[None]
+        logits = network.reader(network.encoder(network.features(padded_heard)))[0].T.numpy()[50:150]
+    assert scores.shape == (100, len(PHONES) + 1)
+    assert (scores.max(axis=1) == 0).all()
+    np.testing.assert_allclose(scores, np.maximum(logits - logits.max(axis=1, keepdims=True), LEAST_LIKELY), atol=1e-3)
+
+
+def test_weights_are_rounded_to_four_millionths(exported):
+    model = onnx.load(exported / "model.onnx")
+    large = [values for one in model.graph.initializer if (values := numpy_helper.to_array(one)).size > 1000]
+    assert large
+    assert all((values.view(np.uint32) & 0x7F == 0).all() for values in large if values.dtype == np.float32)
 
 
 def test_the_streams_of_the_file_are_the_recording_bit_for_bit(exported):

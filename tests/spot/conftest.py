@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from toy_model import SIZE, padded, word, write_model
+from toy_model import SIZE, padded, read_phones, word, write_model
 from wordprint.cohort import Cohort
 from wordprint.model import Model
 from wordprint.spot.enroll import enroll
@@ -26,6 +26,14 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(model_path: Path) -> Model:
     return Model(model_path)
+
+
+@pytest.fixture(scope="module")
+def reading(model_path: Path) -> Model:
+    """The same, whose phones can be read off its frames."""
+    made = Model(model_path)
+    made.reads_phones, made.phones_of = True, read_phones  # type: ignore[method-assign]
+    return made
 
 
 @pytest.fixture

@@ -379,3 +379,25 @@ def test_synthetic_voices_say_a_typed_keyword(tmp_path):
     assert Enrollment.load(tmp_path / "keywords.json") == kept
     with pytest.raises(ConfigError, match="'red' has recordings and synthetic voices"):
         make_keyword(model, "red", [padded(word("red"))], 0.5, synthetic_voices=True)
+
+
+def test_what_hits_are_compared_with(reading, model, monkeypatch):
+    """The spelling that a person says, or that recordings of the name say; a guess counts where they say it."""
+    assert make_keyword(reading, "colour", [], 0.5, phones="R, B").sounds == ("R", "B")
+    assert make_keyword(reading, "colour", shots("green"), 0.5, phones="R").sounds == ("R",)  # as the person says
+    assert make_keyword(reading, "red", shots("red"), 0.5).sounds == ()  # no pronunciation in this model's phones
+    monkeypatch.setattr("wordprint.spot.enroll.pronounce", lambda text: ([("R",), ("X", "R")], [text]))
+    guessed = make_keyword(reading, "redd", shots("red"), 0.5)
+    assert (guessed.sounds, guessed.phones, guessed.guessed) == (("R",), (), ())
+    assert make_keyword(reading, "redd", shots("blue"), 0.5).sounds == ()  # a name for something else
+    assert make_keyword(reading, "redd", shots("red"), 0.5, recordings_alone=True).sounds == ()
+    assert make_keyword(model, "redd", shots("red"), 0.5).sounds == ()  # it reads no phones
+
+
+def test_enrollments_without_sounds_are_read(tmp_path, model):
+    path = tmp_path / "keywords.json"
+    enroll(model, "red", shots("red"), path)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["keywords"][0]["sounds"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert Enrollment.load(path).keywords[0].sounds == ()

@@ -7,14 +7,16 @@ import math
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toy_model import BLOCK, DELAY, FRAME, RATE, padded, stream_of, word
+from toy_model import BLOCK, DELAY, FRAME, RATE, padded, read_phones, stream_of, word
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
+from wordprint.goodness import shortfalls
 from wordprint.speech.audio import read_audio, stream_audio, to_int16, write_audio
 from wordprint.speech.trim import find_speech
 from wordprint.spot.decide import Decider
@@ -166,6 +168,46 @@ def test_looks_equal_a_naive_offline_computation(model, with_phrase, config, sec
                 assert spans[keyword][tuple(look.spans[keyword].tolist())] == pytest.approx(similarity, abs=2e-5)
                 prototypes = np.array(with_phrase.keywords[keyword].prototypes)
                 assert (prototypes @ look.vector(keyword)).max() == pytest.approx(similarity, abs=2e-5)
+
+
+def test_a_hit_loses_what_its_phones_are_unlike_and_nothing_else_does(model, reading, enrollment):
+    """Where the keyword is said its similarity stays; one that is said to sound like another is no longer found."""
+    right, wrong = (
+        Enrollment(
+            enrollment.model,
+            enrollment.model_digest,
+            tuple(replace(one, threshold=0.8, sounds=(phone,)) for one, phone in zip(enrollment.keywords, phones, strict=True)),
+        )
+        for phones in ("RB", "BR")
+    )
+    plain, checked, refused = (
+        all_looks(Spotter(engine, made), STREAM) for engine, made in ((model, right), (reading, right), (reading, wrong))
+    )
+    thresholds = np.array([0.8, 0.8])
+    frames = np.concatenate([reading.frames(np.pad(STREAM, (0, 2 * RATE)))])
+    hits = 0
+    for before, after, other in zip(plain, checked, refused, strict=True):
+        assert np.array_equal(before.spans, after.spans)
+        hit = before.similarities >= thresholds
+        for number, (phone, another) in enumerate(((1, 2), (2, 1))):
+            span = before.spans[number] / FRAME
+            known = frames[: before.end_sample // FRAME - DELAY]
+            for look, column in ((after, phone), (other, another)):
+                short = shortfalls(read_phones(known), [[(column,)]], [span])[0] if hit[number] else 0.0
+                assert look.similarities[number] == pytest.approx(before.similarities[number] - short, abs=2e-5)
+        hits += hit.sum()
+    assert hits > 6
+    assert [one.keyword for one in Spotter(reading, right).spot(STREAM)] == ["red", "blue", "red"]
+    assert not list(Spotter(reading, wrong).spot(STREAM))
+
+
+@settings(max_examples=10)
+@given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_phones_are_read_alike_in_any_chunks(reading, enrollment, cuts):
+    keywords = tuple(replace(one, sounds=("R", "G")) for one in enrollment.keywords)
+    made = Enrollment(enrollment.model, enrollment.model_digest, keywords)
+    chunks = np.split(STREAM, sorted(cuts))
+    assert run(Spotter(reading, made), chunks) == run(Spotter(reading, made), [STREAM])
 
 
 def test_detections_are_what_the_decider_makes_of_naive_looks(model, with_phrase):

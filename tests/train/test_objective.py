@@ -14,6 +14,7 @@ from wordprint.train.augment import Sounds
 from wordprint.train.data import TrainingWords
 from wordprint.train.losses import make_loss
 from wordprint.train.objective import Objective
+from wordprint.train.options import TrainConfig
 from wordprint.train.phonetics import audio_phone_loss, distillation_loss, frame_phone_loss
 from wordprint.train.teachers import Lessons
 from wordprint.words.dataset import WordDataset
@@ -80,7 +81,7 @@ def test_each_part_hears_what_it_is_said_to(batch_of):
         expected = {
             "loss": make_loss(config, 1, 1)(vectors, strings),
             "phonetic": audio_phone_loss(vectors, strings, spelt, config.temperature, int(batch.present)),
-            "phone": frame_phone_loss(objective.phone(frames), batch.frame_phones),
+            "phone": frame_phone_loss(network.reader(frames), batch.frame_phones),
             "teacher": distillation_loss(torch.stack(guessed)[None], torch.stack(taught)[None], torch.ones(1, len(taught))),
         }
     for name, part in parts.items():
@@ -126,3 +127,13 @@ def test_the_network_spells_with_the_phones_of_the_data(batch_of):
     without, _ = batch_of(phonetic_weight=0.0)
     with pytest.raises(TypeError, match="no phone encoder"):
         without.network.spell(batch.codes)
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "thrown_away"),
+    [({}, True, False), ({"phonetic_weight": 0.0}, False, True), ({"phone_weight": 0.0}, False, False)],
+)
+def test_what_reads_phones_stays_in_networks_that_know_phones(options, kept, thrown_away):
+    objective = Objective(TrainConfig(channels=8, **options), ["AY", "T"], types=3)
+    assert (objective.network.reader is not None, objective.phone is not None) == (kept, thrown_away)
+    assert objective.network.config.reads_phones is kept

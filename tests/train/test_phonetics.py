@@ -65,7 +65,7 @@ def test_distillation_loss():
 
 def test_the_phone_encoder_hears_order_and_not_company_or_padding():
     torch.manual_seed(0)
-    encoder = PhoneEncoder(symbols=5, embedding_size=4).eval()
+    encoder = PhoneEncoder(symbols=5, embedding_size=4, hidden=160).eval()
     with torch.no_grad():
         alone = encoder(torch.tensor([[1, 2, 3]]))[0]
         together = encoder(torch.tensor([[5, 4, 0, 0, 0, 0], [1, 2, 3, 0, 0, 0], [1, 2, 3, 4, 5, 1], [3, 2, 1, 0, 0, 0]]))
@@ -76,7 +76,7 @@ def test_the_phone_encoder_hears_order_and_not_company_or_padding():
 
 def test_strings_learn_to_find_their_spans():
     torch.manual_seed(0)
-    encoder = PhoneEncoder(symbols=3, embedding_size=4)
+    encoder = PhoneEncoder(symbols=3, embedding_size=4, hidden=160)
     codes, audio = torch.tensor([[1, 2], [2, 1], [3, 0], [3, 1]]), torch.eye(4)[:3]
     optimizer = torch.optim.Adam(encoder.parameters(), lr=0.01)
     values = []

@@ -20,9 +20,10 @@ from wordprint.evaluate.data import save_array, unit_embeddings
 from wordprint.evaluate.phrase_material import Said, Sayings, cut
 from wordprint.evaluate.phrase_trials import Trial
 from wordprint.evaluate.stream_build import Samples
+from wordprint.goodness import Codes, codes_of, shortfall_of
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.speech.trim import Speech, centred
-from wordprint.spot.pronounce import pronounce
+from wordprint.spot.pronounce import as_text, pronounce
 from wordprint.stages.contract import PARTS, StageRun
 
 ITEMS_AT_ONCE = 16
@@ -33,10 +34,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Vectors:
-    """Unit vectors (n, D) of things said, and their rows by number."""
+    """Unit vectors (n, D) of things said, and their rows by number; their phones (wordprint.goodness), where these are read."""
 
     rows: dict[int, int]
     vectors: Floats
+    scores: list[Floats]
 
     def has(self, number: int) -> bool:
         return number in self.rows
@@ -53,10 +55,11 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Spelled:
-    """Unit vectors (P, D) of the pronunciations of each text that can be spelled. `heard` are texts whose phones are the
-    alignment's, since the lexicon doesn't hold them."""
+    """Unit vectors (P, D) of the pronunciations of each text that can be spelled, and their phones. `heard` are texts whose phones
+    are the alignment's, since the lexicon doesn't hold them."""
 
     vectors: dict[str, Floats]
+    codes: dict[str, Codes]
     heard: list[str]
     not_spelled: list[str]
 
@@ -80,19 +83,24 @@ def embed(stage: StageRun, embedder: WaveformEmbedder, sayings: Sayings, trials:
             pieces += found
             numbers += by_item[item]
         save_array(stage.output / PARTS / f"vectors-{shard[0]:08d}.npy", vectors_of(embedder, pieces))
-        return [{"first": shard[0], "numbers": numbers, "skipped": skipped}]
+        scores = _scores_of(embedder, pieces)
+        save_array(stage.output / PARTS / f"phones-{shard[0]:08d}.npy", np.concatenate(scores or [np.zeros((0, 1), np.float32)]))
+        return [{"first": shard[0], "numbers": numbers, "frames": [len(one) for one in scores], "skipped": skipped}]
 
     rows: dict[int, int] = {}
     found: list[Floats] = []
+    scores: list[Floats] = []
     for line in stage.map_shards(
         "embed phrases", sorted(by_item), work, shard_size=ITEMS_AT_ONCE, total=len(by_item), unit="recordings"
     ):
         rows |= {number: next(parts) for number in line["numbers"]}
         found.append(np.load(stage.output / PARTS / f"vectors-{line['first']:08d}.npy", allow_pickle=False))
+        read = np.load(stage.output / PARTS / f"phones-{line['first']:08d}.npy", allow_pickle=False)
+        scores += np.split(read, np.cumsum(line["frames"]))[:-1]
         for item in line["skipped"]:
             stage.drop(*item)
     filled = [part for part in found if len(part)]
-    return Vectors(rows, np.concatenate(filled) if filled else np.zeros((0, 1), np.float32))
+    return Vectors(rows, np.concatenate(filled) if filled else np.zeros((0, 1), np.float32), scores)
 
 
 def _piece(samples: Samples, said: Said, around_s: float) -> tuple[Samples, Speech]:
@@ -110,6 +118,13 @@ def vectors_of(embedder: WaveformEmbedder, pieces: Sequence[tuple[Samples, Speec
     return unit_embeddings(embedder, np.stack([centred(samples, speech, window) for samples, speech in pieces]))
 
 
+def _scores_of(embedder: WaveformEmbedder, pieces: Sequence[tuple[Samples, Speech]]) -> list[Floats]:
+    """Their phones; of none where they can't be read."""
+    spans = as_spans(embedder)
+    found = [] if spans is None else [spans.phones_in(samples, speech) for samples, speech in pieces]
+    return [one for one in found if one is not None]
+
+
 def spell(embedder: WaveformEmbedder, sayings: Sayings, numbers: Sequence[int]) -> Spelled:
     """The texts of things said, as the lexicon has their words; where it lacks one, where the model doesn't know its phones, and
     where the language isn't English, as the alignment has most of their tokens.
@@ -123,6 +138,7 @@ def spell(embedder: WaveformEmbedder, sayings: Sayings, numbers: Sequence[int]) 
     for said in sayings.said:
         phones[said.text][said.phones] += bool(said.phones)
     vectors: dict[str, Floats] = {}
+    codes: dict[str, Codes] = {}
     heard, not_spelled = [], []
     texts = {sayings.said[number].text: sayings.said[number].item not in sayings.foreign for number in numbers}
     for text, english in sorted(texts.items()):
@@ -133,13 +149,14 @@ def spell(embedder: WaveformEmbedder, sayings: Sayings, numbers: Sequence[int]) 
             found = _spelled(speller, strings)
             if found is not None:
                 vectors[text] = found
+                codes[text] = codes_of(as_text(strings), speller.phones) if speller.reads_phones else []
                 heard += [text] if is_aligned else []
                 break
         else:
             not_spelled.append(text)
     if not vectors:
         raise ModelError(f"{embedder.name} can spell none of the {len(texts)} phrases", expected="a model that knows their phones")
-    return Spelled(vectors, heard, not_spelled)
+    return Spelled(vectors, codes, heard, not_spelled)
 
 
 def _pronounced(text: str) -> tuple[list[Pronunciation], list[str]]:
@@ -167,7 +184,8 @@ def typed_alike(
     text can't be spelled.
 
     Text alone is as alike as the nearest of its pronunciations. Together they are the mean of the recording's vector and of the
-    pronunciation that it is most like, at unit length, as in `wordprint.spot.enroll`.
+    pronunciation that it is most like, at unit length, as in `wordprint.spot.enroll`. From both is taken what the comparison's
+    phones are unlike the text's, where they can be read, as in a stream.
     """
     alone, together = (np.full(len(trials), np.nan) for _ in range(2))
     for place, trial in enumerate(trials):
@@ -175,7 +193,11 @@ def typed_alike(
         if ways is None:
             continue
         anchor, comparison = vectors.of([trial.anchor, trial.comparison])
-        alone[place] = float((ways @ comparison).max())
         mean = anchor + ways[int(np.argmax(ways @ anchor))]
-        together[place] = float(mean @ comparison) / max(float(np.linalg.norm(mean)), 1e-9)
+        short = 0.0
+        if vectors.scores:
+            strings = spelled.codes[sayings.said[trial.anchor].text]
+            short = shortfall_of(vectors.scores[vectors.rows[trial.comparison]], strings)
+        alone[place] = float((ways @ comparison).max()) - short
+        together[place] = float(mean @ comparison) / max(float(np.linalg.norm(mean)), 1e-9) - short
     return alone, together

@@ -26,9 +26,9 @@ from wordprint.speech.audio import SAMPLE_RATE, to_float32
 from wordprint.spot.best import best_spans
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment, Keyword
+from wordprint.spot.expect import BELOW, level
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.sayings import fit, left_out
-from wordprint.spot.spans import tried
 from wordprint.spot.stream import Spotter
 from wordprint.words.dataset import WordDataset
 from wordprint.words.split import side
@@ -43,6 +43,7 @@ MIN_LETTERS = 5
 RATES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """False alarms per hour that are looked up; those that would be fewer than COUNTED in all hours are left out."""
 COUNTED = 3
+OF_MOST = 0.1
 SAYINGS = 10
 """Segments of a keyword, at most, that are compared with it."""
 _ENDS = ("start_sample", "end_sample")
@@ -112,9 +113,10 @@ def _measure(
     config = SpotConfig()
     shots = [_shots(dataset, tokens, unseen) for tokens in chosen]
     keywords = [_enroll(model, dataset, taken) for taken in shots]
-    looks, scores = _listen(Spotter(model, Enrollment(model.name, model.digest, tuple(keywords)), config), dataset, background)
+    levels = [level(cohort, model, keyword) for keyword in keywords]
+    wanted = tuple(replace(keyword, threshold=max(-1.0, low - BELOW)) for keyword, low in zip(keywords, levels, strict=True))
+    looks, scores = _listen(Spotter(model, Enrollment(model.name, model.digest, wanted), config), dataset, background)
     trials = [_trial(dataset, background, looks, scores[n], n, tokens, shots[n]) for n, tokens in enumerate(chosen)]
-    levels = [cohort.level(keyword.prototypes, tried(keyword)) for keyword in keywords]
     threshold = min(1.0, math.floor(max(-1.0, shared_threshold(trials, target_per_hour)) * 1e4) / 1e4 + 1e-4)
     hits = np.concatenate([trial.hits for trial in trials])
     return {
@@ -135,14 +137,20 @@ def _measure(
 
 def above_level(trials: Sequence[Trial], levels: Sequence[float]) -> list[list[float]]:
     """Pairs of a rate of false alarms per hour, ascending, and the similarity above its level at which the keyword of a trial has
-    them; none where there are too few false alarms to count."""
-    shifted = [replace(trial, false=trial.false - level) for trial, level in zip(trials, levels, strict=True)]
-    hours = sum(trial.hours for trial in trials)
+    them; none where there are too few false alarms to count.
+
+    The rate is the mean over keywords without those that have the most false alarms, OF_MOST of all: other forms of these are said.
+    """
+    above = [np.sort(trial.false - level) for trial, level in zip(trials, levels, strict=True)]
+    hours = np.array([trial.hours for trial in trials])
+    bars = np.unique(np.concatenate(above))[::-1]
+    per_hour = np.array([len(one) - np.searchsorted(one, bars, side="right") for one in above]) / hours[:, None]
+    rates = np.sort(per_hour, axis=0)[: len(above) - round(OF_MOST * len(above))].mean(axis=0)
     pairs: list[list[float]] = []
     for rate in RATES:
-        above = shared_threshold(shifted, rate)
-        if rate * hours >= COUNTED and math.isfinite(above) and (not pairs or above < pairs[-1][1]):
-            pairs.append([rate, round(above, 4)])
+        place = int(np.searchsorted(rates, rate, side="right")) - 1  # the lowest bar that lets no more pass
+        if rate * hours.sum() >= COUNTED and 0 <= place < len(bars) - 1 and (not pairs or bars[place] < pairs[-1][1]):
+            pairs.append([rate, round(float(bars[place]), 4)])
     return pairs if len(pairs) > 1 else []
 
 

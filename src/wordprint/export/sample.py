@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.cohort import Cohort
+from wordprint.cohort import Cohort, Heard
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE, to_float32
 from wordprint.spot.spans import length_s
@@ -15,8 +15,8 @@ PLACES = tuple(range(-14, 9, 2))
 """Places, in the grid of wordprint.spot.spans, of the lengths: 0.14 to 3.1 s."""
 SPANS = 4000
 """Spans of each length."""
-UTTERANCES = 1000
-"""Utterances that they are drawn from, at most."""
+UTTERANCES = 250
+"""Utterances that they are drawn from, at most: their phones travel with the model."""
 FEWEST_WORDS = 3
 """Utterances of fewer words are single words that somebody read out, not speech."""
 
@@ -28,6 +28,8 @@ def sample_cohort(model: Model, dataset: WordDataset, *, spans: int = SPANS) -> 
     lasting_s = np.array([len(samples_of(dataset, place)) for place in chosen.tolist()]) / SAMPLE_RATE
     counts = random.multinomial(spans, lasting_s / lasting_s.sum(), size=len(PLACES))  # (G, u)
     vectors = np.zeros((len(PLACES), spans, model.embedding_size), np.float32)
+    ends, read, heard = np.zeros((len(PLACES), spans), np.int64), 0, []
+    frame_s = model.frame_samples / SAMPLE_RATE
     filled = np.zeros(len(PLACES), np.int64)
     for number, place in enumerate(chosen.tolist()):
         many = counts[:, number]
@@ -37,10 +39,17 @@ def sample_cohort(model: Model, dataset: WordDataset, *, spans: int = SPANS) -> 
         ends_s = random.uniform(np.minimum(lengths_s, lasting_s[number]), lasting_s[number])
         frames = model.frames(to_float32(samples_of(dataset, place)))
         found = model.pool(frames, np.stack([ends_s - lengths_s, ends_s], axis=1))
-        for row, part in enumerate(np.split(found, np.cumsum(many)[:-1])):
+        cuts = np.cumsum(many)[:-1]
+        for row, (part, lie) in enumerate(zip(np.split(found, cuts), np.split(ends_s / frame_s, cuts), strict=True)):
             vectors[row, filled[row] : filled[row] + len(part)] = part
+            ends[row, filled[row] : filled[row] + len(part)] = read + np.rint(lie)
         filled += many
-    return Cohort.of(PLACES, vectors)
+        if (scores := model.phones_of(frames)) is not None:
+            heard.append(scores)
+            read += len(scores)
+    lengths = np.array([length_s(place) for place in PLACES]) / frame_s
+    said = Heard.of(ends, lengths, np.concatenate(heard)) if heard else None
+    return Cohort.of(PLACES, vectors, heard=said)
 
 
 def places_of(dataset: WordDataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -130,6 +130,7 @@ def describe(embedder: CheckpointEmbedder, config: ExportConfig, threshold: dict
         "frame_samples": embedder.frame_samples,
         "delay_frames": embedder.network.encoder.delay,
         "phones": list(embedder.network.config.phones),
+        "reads_phones": embedder.reads_phones,
         "embedding_size": record["network"]["embedding_size"],
         "parameters": sum(parameter.numel() for parameter in embedder.network.parameters()),
         "network": record["network"],

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from wordprint.train.encoders import Context
 
@@ -19,7 +18,7 @@ class Step(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.front_end, self.encoder, self.head = network.front_end, network.encoder, network.head
+        self.network, self.front_end, self.encoder = network, network.front_end, network.encoder
         contexts = [module for part in (self.front_end, self.encoder) for module in part.modules() if isinstance(module, Context)]
         self.contexts = [context for context in contexts if context.before + context.after]
         self.shapes: list[list[int]] = []
@@ -48,7 +47,7 @@ class Step(nn.Module):
         return frames, torch.cat(following, dim=1)
 
     def _encode(self, samples: Tensor) -> Tensor:
-        prepared: Tensor = self.head.prepare(self.encoder(self.encoder.normalise(self.front_end(samples))))
+        prepared: Tensor = self.network.prepare(self.encoder(self.encoder.normalise(self.front_end(samples))))
         return prepared
 
 
@@ -57,7 +56,8 @@ class Pool(nn.Module):
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.head = network.head
+        self.network = network
 
     def forward(self, frames: Tensor, spans: Tensor) -> Tensor:
-        return functional.normalize(self.head.pool(frames[None], spans[None])[0], dim=1)
+        vectors: Tensor = self.network.pool_prepared(frames[None], spans[None])[0]
+        return vectors

@@ -2,7 +2,8 @@
 
     wordprint web keywords.json -o page      # then: python -m http.server --directory page
 
-The page's spotter (web/spotter.js) is the arithmetic of spot/stream.py, match.py and decide.py over the same ONNX files.
+The page's spotter (web/spotter.js) is the arithmetic of spot/stream.py, match.py, decide.py and goodness.py over the same ONNX
+files.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import ConfigError, InputError
+from wordprint.goodness import BEFORE, LEAST_LIKELY, OF_FRAMES, OF_WORST, codes_of
 from wordprint.model import HEAD_KEY, Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment
@@ -67,6 +69,7 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
             "threshold": word.threshold if config.threshold is None else config.threshold,
             "prototypes": [list(vector) for vector in word.prototypes],
             "mistakes": [list(one.embedding) for one in word.mistakes],
+            "sounds": codes_of(word.sounds, model.phones) if model.reads_phones else [],
             "lengths": np.flatnonzero(allowed[:, number]).tolist(),
         }
         for number, word in enumerate(enrollment.keywords)
@@ -84,6 +87,13 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
         "silence": _list(model.silence),
         "state": base64.b64encode(model.silent_state.astype("<f4").tobytes()).decode("ascii"),
         "lengths_s": matcher.lengths_s.tolist(),
+        "goodness": {
+            "before": BEFORE,
+            "of_frames": OF_FRAMES,
+            "of_worst": OF_WORST,
+            "least_likely": LEAST_LIKELY,
+            "columns": len(model.phones) + 1,
+        },
         "keywords": keywords,
     }
 

@@ -29,7 +29,7 @@ class Best:
 def best_spans(model: Model, enrollment: Enrollment, recording: str | Path | NDArray[np.float32]) -> list[Best]:
     """For each keyword the best span of a recording, by the looks of the live code; raises AudioError where there is no sound."""
     samples = recording if isinstance(recording, np.ndarray) else read_audio(recording)
-    spotter = Spotter(model, enrollment, SpotConfig(min_level_db=-90.0))
+    spotter = Spotter(model, enrollment, SpotConfig(threshold=-1.0, min_level_db=-90.0))
     found: list[Best | None] = [None] * len(enrollment.keywords)
     for look in spotter.looks(np.pad(samples, (0, SAMPLE_RATE))):
         for number, similarity in enumerate(look.similarities.tolist()):

@@ -50,6 +50,10 @@ class Decider:
         """From the next look on; a candidate that there is stays one, with the margin that it had."""
         self._thresholds: NDArray[np.float64] = np.asarray(thresholds, dtype=np.float64)
 
+    def hits(self, similarities: ArrayLike) -> NDArray[np.int64]:
+        """The keywords whose similarities (W,) reach their thresholds."""
+        return np.flatnonzero(np.asarray(similarities) >= self._thresholds)
+
     def reset(self) -> None:
         """Forget the stream."""
         self._candidate: Peak | None = None

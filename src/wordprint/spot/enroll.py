@@ -10,6 +10,7 @@ prototype for each of its pronunciations.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import numpy as np
 
 from wordprint.embedding import SpanEmbedder
 from wordprint.errors import ConfigError, EnrollmentError, InputError, kind_of
+from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.lexicon import Pronunciation
@@ -28,7 +30,18 @@ from wordprint.spot.enrollment import Enrollment, Keyword, Shot
 from wordprint.spot.expect import default_threshold, expected
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, looked_up, parse_phones, pronounce
-from wordprint.spot.shots import DOUBTFUL, Recording, joined, make_shots, normalised, read_takes, rounded
+from wordprint.spot.shots import (
+    DOUBTFUL,
+    UNSAID,
+    Recording,
+    Take,
+    joined,
+    make_shots,
+    mean_shortfall,
+    normalised,
+    read_takes,
+    rounded,
+)
 from wordprint.spot.spans import likely_duration_s
 from wordprint.spot.voices import spoken
 
@@ -129,6 +142,7 @@ def make_keyword(
     shots: tuple[Shot, ...] = ()
     rejected: list[str] = []
     durations_s: list[float] = []
+    sounds = strings
     voices = spoken(model, name) if synthetic_voices else np.zeros((0, model.embedding_size), np.float32)
     if len(voices) and spelled is not None:
         prototypes = [normalised(voices.mean(axis=0) + spelled.mean(axis=0))]
@@ -144,6 +158,7 @@ def make_keyword(
         embeddings = np.stack([take.vector for take in takes])
         if phones is None and spelled is not None and (spelled @ normalised(embeddings.mean(axis=0))).max() < DOUBTFUL:
             strings, spelled = [], None  # the name says something else than the recordings, or they are in another language
+        sounds = strings if phones is not None or recordings_alone else _said(model, name, takes, strings)
         prototypes = [joined(embeddings, spelled)]
     return Keyword(
         keyword=name,
@@ -152,6 +167,7 @@ def make_keyword(
         prototypes=tuple(map(rounded, prototypes)),
         shots=shots,
         phones=as_text(strings),
+        sounds=as_text(sounds) if model.reads_phones else (),
         guessed=tuple(guessed),
         rejected=tuple(rejected),
         voices=len(voices),
@@ -167,6 +183,18 @@ def _pronounced(
     if not len(recordings):
         return pronounce(name)
     return ([] if recordings_alone else looked_up(name, model.phones)), []
+
+
+def _said(model: SpanEmbedder, name: str, takes: Sequence[Take], strings: list[Pronunciation]) -> list[Pronunciation]:
+    """The pronunciations that hits are compared with: those given, or else a guess; none where the recordings don't say it."""
+    if not strings:
+        with contextlib.suppress(InputError):  # a name without letters
+            strings = [string for string in pronounce(name)[0] if set(model.phones).issuperset(string)]
+    short = mean_shortfall(takes, codes_of(as_text(strings), model.phones))
+    if short is None:
+        return []
+    mean = normalised(np.mean([take.vector for take in takes], axis=0))
+    return strings if float((model.spell(strings) @ mean).max()) - short >= UNSAID else []
 
 
 def _checked(keyword: str, threshold: float, sample_rate: int) -> str:

@@ -62,6 +62,8 @@ class Keyword:
     shots: tuple[Shot, ...]
     phones: tuple[str, ...] = ()
     """Pronunciations, where it was typed."""
+    sounds: tuple[str, ...] = ()
+    """Pronunciations that the phones of a hit are compared with (wordprint.goodness)."""
     guessed: tuple[str, ...] = ()
     """Its words whose pronunciation no lexicon held."""
     rejected: tuple[str, ...] = ()
@@ -182,7 +184,7 @@ def _keyword_from_json(record: dict[str, Any]) -> Keyword:
     shots = tuple(
         Shot(**{**shot, "embedding": tuple(shot["embedding"]), "warnings": tuple(shot["warnings"])}) for shot in record["shots"]
     )
-    texts = {name: tuple(record[name]) for name in ("phones", "guessed", "rejected")}
+    texts = {name: tuple(record.get(name, ())) for name in ("phones", "guessed", "rejected", "sounds")}
     mistakes = tuple(Mistake(**{**one, "embedding": tuple(one["embedding"])}) for one in record["mistakes"])
     vectors = {"prototypes": tuple(map(tuple, record["prototypes"])), "shots": shots, "mistakes": mistakes}
     keyword = Keyword(**{**record, **texts, **vectors})

@@ -9,14 +9,19 @@ verification normalises scores so (Matějka et al., 2017); its division by the c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wordprint.cohort import Cohort
+from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.spot.enrollment import Keyword
 from wordprint.spot.spans import tried
+
+BELOW = 0.25
+"""How far below its threshold a keyword is looked for where false alarms are counted."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,18 @@ def expected(model: Model, keyword: Keyword) -> Expected | None:
     if model.cohort is None or not table:
         return None
     per_hour, above = np.array(table, np.float64).T
-    return Expected(model.cohort.level(keyword.prototypes, tried(keyword)), per_hour, above)
+    return Expected(level(model.cohort, model, keyword), per_hour, above)
+
+
+def level(cohort: Cohort, model: Model, keyword: Keyword) -> float:
+    """How near a keyword comes to what is nearest to it in the cohort."""
+    return cohort.level(keyword.prototypes, tried(keyword), codes_of(keyword.sounds, model.phones))
+
+
+def looked_for(model: Model, keyword: Keyword) -> Keyword:
+    """The keyword with a threshold BELOW its default one, where rates of false alarms are counted: what is no hit is not compared
+    with its sounds, and so may be too similar."""
+    return replace(keyword, threshold=max(-1.0, default_threshold(model, keyword) - BELOW))
 
 
 def default_threshold(model: Model, keyword: Keyword, per_hour: float | None = None) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wordprint.embedding import SpanEmbedder
 from wordprint.errors import AudioError
+from wordprint.goodness import Codes, shortfall_of
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample
 from wordprint.speech.mix import as_samples
 from wordprint.speech.trim import Speech, contrast_db, find_all_speech, noise_db
@@ -42,6 +43,9 @@ MOST_SPELLED = 2
 """Shots that the spelling counts as, at most: more helps words cut out of sentences and costs recordings of words."""
 DOUBTFUL = 0.35
 """A recording more similar than this to a spelling is of it: of 72 right recordings of known words one was less."""
+UNSAID = -0.2
+"""Recordings that are less similar to a spelling, less what their phones are unlike it (wordprint.goodness), say something else: of
+36 keywords none was, and 89 % of pairs of recordings and another's name were."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Take:
     """Other speech in the recording that is not this keyword."""
     take: str = ""
     """Which time it is, of several."""
+    scores: NDArray[np.float32] | None = None
+    """(T, 1 + P) what phones it has (wordprint.goodness), where the model reads them."""
 
 
 def read_takes(model: SpanEmbedder, recordings: Sequence[Recording], sample_rate: int) -> tuple[list[Take], list[str]]:
@@ -76,6 +82,12 @@ def read_takes(model: SpanEmbedder, recordings: Sequence[Recording], sample_rate
         else:
             takes += _takes(model, label, samples, speeches)
     return takes, rejected
+
+
+def mean_shortfall(takes: Sequence[Take], strings: Codes) -> float | None:
+    """How badly the takes say the best of phone strings; None where their phones can't be read."""
+    found = [shortfall_of(take.scores, strings) for take in takes if take.scores is not None]
+    return float(np.mean(found)) if found and strings else None
 
 
 def make_shots(takes: Sequence[Take]) -> tuple[Shot, ...]:
@@ -124,6 +136,7 @@ def _takes(model: SpanEmbedder, label: str, samples: NDArray[np.float32], speech
             floor,
             others if place == 1 else (),
             "" if len(said) == 1 else f"{place} of {len(said)}",
+            model.phones_in(samples, whole[number]),
         )
         for place, (_, number) in enumerate(said, start=1)
     ]

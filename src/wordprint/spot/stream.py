@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
+from wordprint.goodness import codes_of, shortfalls
 from wordprint.model import Model
 from wordprint.records import Detection
 from wordprint.speech.audio import SAMPLE_RATE
@@ -259,6 +260,8 @@ class Spotter:
             hold_samples=self._hold_samples,
         )
         self._matcher = Matcher(keywords)
+        reads = self.model.reads_phones
+        self._sounds = [codes_of(keyword.sounds, self.model.phones) if reads else [] for keyword in keywords]
         lengths = self._matcher.lengths_s * SAMPLE_RATE
         self._longest_samples = math.ceil(lengths.max(initial=0.0))
         self._kept_frames = (
@@ -293,7 +296,16 @@ class Spotter:
             )
         vectors = self.model.pool(self._frames, (spans - first) * frame / SAMPLE_RATE)
         similarities, which = self._matcher.best(vectors, heard)
+        self._check(similarities, (spans - first)[which])
         return Look(self._looked, similarities, np.rint(spans[which] * frame).astype(np.int64), vectors, which)
+
+    def _check(self, similarities: NDArray[np.float32], spans: NDArray[np.float64]) -> None:
+        """Take from the similarities (W,) that are hits what the phones of their spans (W, 2), in frames kept, are unlike the
+        keywords' (wordprint.goodness). It is never less than nothing, so what is no hit needs no look."""
+        scores = self.model.phones_of(self._frames)
+        hits = [keyword for keyword in self._decider.hits(similarities).tolist() if self._sounds[keyword]]
+        if scores is not None and hits:
+            similarities[hits] -= shortfalls(scores, [self._sounds[keyword] for keyword in hits], spans[hits])
 
     def _heard(self, spans: NDArray[np.float64], kept: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which spans (n, 2), in frames of the stream and of what is kept of it, have their middle inside the stream and are loud

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wordprint.errors import ConfigError
+from wordprint.goodness import LEAST_LIKELY
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.stages.parts import find_part
 from wordprint.train.encoders import ENCODERS, Encoder
 from wordprint.train.features import FRONT_ENDS, FrontEnd
-from wordprint.train.heads import HEADS, Head
+from wordprint.train.heads import HEADS, Head, SpanHead
 from wordprint.train.phonetics import PhoneEncoder
 
 
@@ -32,6 +33,8 @@ class NetworkConfig:
     """Length of the recordings that it is trained on."""
     phones: tuple[str, ...] = ()
     """Symbols that the phone encoder knows; its number of the first is 1."""
+    reads_phones: bool = False
+    """Whether the phone of each frame can be read off it."""
     sample_rate: int = SAMPLE_RATE
 
     @property
@@ -54,7 +57,9 @@ class Embedder(nn.Module):
         self.front_end: FrontEnd = find_part(FRONT_ENDS, config.front_end, "front end")(config.n_features)
         self.encoder: Encoder = find_part(ENCODERS, config.encoder, "encoder")(config.n_features, config.channels)
         self.head: Head = find_part(HEADS, config.head, "head")(self.encoder.channels, config.embedding_size)
-        self.phones = PhoneEncoder(len(config.phones), config.embedding_size) if config.phones else None
+        channels, symbols = self.encoder.channels, len(config.phones)
+        self.phones = PhoneEncoder(symbols, config.embedding_size, max(8, channels * 10 // 9)) if config.phones else None
+        self.reader = nn.Conv1d(channels, symbols + 1, 1) if config.phones and config.reads_phones else None
         self.frame_samples = self.front_end.hop_samples * self.encoder.stride
         if config.window_samples < self.frame_samples:
             shortest_s = self.frame_samples / config.sample_rate
@@ -70,6 +75,20 @@ class Embedder(nn.Module):
         with torch.autocast(waveforms.device.type, enabled=False):
             features: Tensor = self.encoder.normalise(self.front_end(waveforms.float()))
         return features
+
+    def prepare(self, frames: Tensor) -> Tensor:
+        """(B, C, T) to (B, T, F): what a SpanHead makes of frames once, and then, where phones can be read, how much less likely
+        than the likeliest each is (natural logarithm, LEAST_LIKELY at least), silence being the first."""
+        prepared = cast(SpanHead, self.head).prepare(frames)
+        if self.reader is None:
+            return prepared
+        read: Tensor = self.reader(frames).transpose(1, 2).float()
+        return torch.cat([prepared, (read - read.amax(dim=2, keepdim=True)).clamp(min=LEAST_LIKELY)], dim=2)
+
+    def pool_prepared(self, prepared: Tensor, spans: Tensor) -> Tensor:
+        """What `prepare` gives and spans (B, R, 2) in frames to unit vectors (B, R, D)."""
+        heard = prepared if self.reader is None else prepared[..., : -self.reader.out_channels]
+        return functional.normalize(cast(SpanHead, self.head).pool(heard, spans).float(), dim=2)
 
     def pool(self, frames: Tensor, spans: Tensor) -> Tensor:
         """Frames (B, C, T) and spans (B, R, 2) in samples to unit vectors (B, R, D)."""

@@ -26,7 +26,8 @@ class Objective(nn.Module):
         self.network = Embedder(network_config(config, phones))
         self.loss = make_loss(config, types, config.embedding_size)
         channels = self.network.encoder.channels
-        self.phone = FrameTask(channels, len(phones) + 1) if config.phone_weight > 0 else None
+        thrown_away = config.phone_weight > 0 and self.network.reader is None
+        self.phone = FrameTask(channels, len(phones) + 1) if thrown_away else None
         self.lesson = FrameTask(channels, lesson) if lesson else None
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -34,7 +35,8 @@ class Objective(nn.Module):
         network, config = self.network, self.config
         frames = network.encoder(mask_features(network.features(batch.waveforms), batch.time_masks, batch.band_masks))
         vectors = network.pool(frames, batch.spans)
-        phones = None if self.phone is None else self.phone(frames).float()
+        read = self.phone or network.reader
+        phones = None if read is None else read(frames).float()
         lessons = None if self.lesson is None else self.lesson(frames).float()
         with torch.autocast(frames.device.type, enabled=False):
             there = batch.strings >= 0
@@ -64,4 +66,5 @@ def network_config(config: TrainConfig, phones: list[str]) -> NetworkConfig:
     """The options of training that shape the network, which knows `phones` where it learns from phone strings."""
     names = ("front_end", "n_features", "encoder", "channels", "head", "embedding_size", "window_s")
     known = tuple(phones) if config.phonetic_weight > 0 else ()
-    return NetworkConfig(**{name: getattr(config, name) for name in names}, phones=known)
+    reads = bool(known) and config.phone_weight > 0
+    return NetworkConfig(**{name: getattr(config, name) for name in names}, phones=known, reads_phones=reads)

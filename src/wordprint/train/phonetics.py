@@ -16,7 +16,7 @@ from wordprint.train.runs import UNKNOWN
 class PhoneEncoder(nn.Module):
     """Phone strings (U, N), numbers from 1 on and 0 after the last, to vectors (U, D): a bidirectional GRU's last states."""
 
-    def __init__(self, symbols: int, embedding_size: int, hidden: int = 160) -> None:
+    def __init__(self, symbols: int, embedding_size: int, hidden: int) -> None:
         super().__init__()
         self.embed = nn.Embedding(symbols + 1, hidden, padding_idx=0)
         self.recurrent = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)

@@ -1,4 +1,4 @@
-// The spotter of wordprint in the browser: spot/stream.py, match.py and decide.py over the same ONNX files.
+// The spotter of wordprint in the browser: spot/stream.py, match.py and decide.py, and goodness.py, over the same ONNX files.
 import * as ort from "./ort.wasm.min.mjs";
 
 ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
@@ -135,7 +135,40 @@ export class Spotter {
         }
       });
     });
+    best.forEach((one, word) => {
+      const { sounds, threshold } = config.keywords[word];
+      if (!sounds.length || one.similarity < threshold) return;
+      const [start, end] = [one.onset, one.offset].map((place) => place / config.frame_samples - first);
+      one.similarity -= Math.min(...sounds.map((string) => this.shortfall(string, start, end)));
+    });
     return best;
+  }
+
+  /** What the phones of a span, in frames that are kept, are unlike a string of them: `_shortfalls` of goodness.py. */
+  shortfall(string, start, end) {
+    const { config, kept, width } = this, { before, of_frames, of_worst, least_likely, columns } = config.goodness;
+    const low = clamp(Math.floor(start + 0.5) - before, 0, kept - 1), high = clamp(Math.ceil(end), low + 1, kept);
+    const states = [0, ...string, 0], last = states.length - 1;
+    const fit = (frame, state) => this.frames[(frame + 1) * width - columns + states[state]];
+    let total = states.map((_, state) => (state < 2 ? fit(low, state) : -Infinity));
+    const entered = [];
+    for (let frame = low + 1; frame < high; frame++) {
+      const from = total.map((sum, state) => state > 0 && total[state - 1] > sum);
+      total = total.map((sum, state) => (from[state] ? total[state - 1] : sum) + fit(frame, state));
+      entered.push(from);
+    }
+    let state = total[last] > total[last - 1] ? last : last - 1;
+    const mean = total[state] / (high - low);
+    if (!Number.isFinite(mean)) return -(of_frames + of_worst) * least_likely; // fewer frames than phones
+    const sums = states.map(() => 0), counts = states.map(() => 0);
+    for (let frame = high - 1; frame >= low; frame--) {
+      sums[state] += fit(frame, state);
+      counts[state]++;
+      if (frame > low && entered[frame - low - 1][state]) state--;
+    }
+    const phones = string.map((_, place) => sums[place + 1] / counts[place + 1]).sort((one, other) => one - other);
+    const third = phones.slice(0, Math.max(1, Math.floor(string.length / 3)));
+    return -(of_frames * mean + of_worst * third.reduce((sum, phone) => sum + phone, 0) / third.length);
   }
 
   /** The decision logic of spot/decide.py: one look in, a detection or null out. */
