@@ -102,7 +102,7 @@ def enroll_typed(model: Model, how: dict[str, Any], texts: Sequence[str]) -> lis
 def hear(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying]) -> NDArray[np.float64]:
     """How alike each saying is to each keyword (S, W) where it is most alike; NaN where who says it enrolled the keyword."""
     enrollment = Enrollment(model.name, model.digest, tuple(one.keyword for one in enrolled))
-    spotter = Spotter(model, enrollment)
+    spotter = Spotter(model, enrollment, SpotConfig(threshold=-1.0))  # which reads the phones of all
     scores = np.empty((len(sayings), len(enrolled)))
     for row, saying in zip(scores, sayings, strict=True):
         spotter.reset()

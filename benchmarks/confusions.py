@@ -28,6 +28,9 @@ from wordprint.speech.text import normalise
 from wordprint.speech.textgrid import read_textgrid
 from wordprint.spot import confuse
 from wordprint.spot.confuse import Confusable, confusable
+from wordprint.spot.enroll import enroll
+from wordprint.spot.enrollment import Enrollment
+from wordprint.spot.expect import looked_for
 from wordprint.spot.pronounce import pronounce
 from wordprint.spot.said import Said, load_said, pack, unpack
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl
@@ -91,9 +94,10 @@ def choose_keywords(count: int, heard: frozenset[str], seed: int) -> list[str]:
 
 def listen(model: Model, keywords: Sequence[str], speech: Sequence[Spoken]) -> list[NDArray[np.float64]]:
     """Of each keyword the looks, (n, 4): similarity, number of the utterance, where the span begins and ends in it (s)."""
-    spotter = Spotter(model)
+    enrollment = Enrollment(model.name, model.digest)
     for keyword in keywords:
-        spotter.enroll(keyword)
+        enrollment = enrollment.add(looked_for(model, enroll(model, keyword).keywords[0]))
+    spotter = Spotter(model, enrollment)
     looks: list[list[NDArray[np.float64]]] = [[] for _ in keywords]
     for number, spoken in enumerate(speech):
         spotter.reset()

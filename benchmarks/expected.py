@@ -9,8 +9,10 @@ recorded keywords also how many sayings are missed, against how many enrollment 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-from heldout import parser, peaks, read_keywords, read_speech, similarities
+from heldout import mixed, parser, peaks, read_keywords, read_speech, similarities
 from numpy.typing import NDArray
 from timing import print_table
 
@@ -35,8 +37,12 @@ def near(rate: float, hours: float, wanted: float) -> bool:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--typed", action="store_true")
+    options.add_argument("--snr-db", type=float, help="mix the speech with two other utterances, or --noise, so much quieter")
+    options.add_argument("--noise", type=Path, help="folder of noise recordings")
     given = options.parse_args()
     model, speech = Model(given.model), read_speech(given.background, tuple(given.speakers))
+    if given.snr_db is not None:
+        speech = mixed(speech, given.snr_db, given.noise)
     keywords = []
     recordings = read_keywords(given.keywords, given.shots, given.most)
     for word, takes in recordings.items():

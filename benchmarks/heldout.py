@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wordprint.evaluate.stream_build import LEVEL_DB, speech_level_db
 from wordprint.evaluate.stream_material import by_speakers, read_background
 from wordprint.model import Model
-from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.speech.audio import SAMPLE_RATE, read_audio
 from wordprint.speech.text import plain_words
 from wordprint.spot.best import best_spans
 from wordprint.spot.enrollment import Enrollment, Keyword
@@ -52,6 +52,22 @@ def read_speech(folder: Path, speakers: tuple[str, ...]) -> Speech:
         samples.append(np.pad(np.clip(heard * gain, -1, 1), (0, round(PAUSE_S * SAMPLE_RATE))).astype(np.float32))
         texts.append(" ".join(plain_words(item.text or "")))
     return Speech(samples, texts)
+
+
+def mixed(speech: Speech, snr_db: float, noise: Path | None = None) -> Speech:
+    """Each utterance over noise that is so much quieter: a stretch of a recording in the folder `noise`, without it two other
+    utterances, as of a television."""
+    random = np.random.default_rng(0)
+    under = speech.samples if noise is None else [read_audio(path) for path in sorted(noise.rglob("*")) if path.is_file()]
+    found = []
+    for samples in speech.samples:
+        below = np.zeros(len(samples), np.float32)
+        for one in random.choice(len(under), 1 + (noise is None), replace=False).tolist():
+            start = int(random.integers(max(1, len(under[one]) - len(samples))))
+            below += np.resize(under[one][start : start + len(samples)], len(samples))
+        gain = 10 ** ((speech_level_db(samples) - snr_db - speech_level_db(below)) / 20)
+        found.append(np.clip(samples + gain * below, -1, 1).astype(np.float32))
+    return Speech(found, speech.texts)
 
 
 def read_keywords(folders: list[Path], shots: int, most: int) -> dict[str, list[NDArray[np.float32]]]:

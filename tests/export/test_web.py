@@ -8,6 +8,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,12 @@ from wordprint.cli import main
 from wordprint.errors import ConfigError, EnrollmentError, InputError
 from wordprint.export.web import ORT_FILES, write_page
 from wordprint.model import Model
+from wordprint.speech.espeak import Synthesiser
+from wordprint.speech.synthetic import draw_speakers, speak
 from wordprint.spot.correct import add_mistake
 from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment
+from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 
 
@@ -39,9 +43,8 @@ def onnxruntime_web(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> tuple[Model, Enrollment]:
-    """Three keywords: of one shot length, of another, and one with a mistake remembered."""
+def tones(tmp_path: Path) -> tuple[Model, Enrollment, np.ndarray]:
+    """Three keywords: of one shot length, of another, and one with a mistake remembered; and a stream that holds them."""
     model = Model(write_model(tmp_path / "bands.onnx"))
     enrollment = None
     for name, seconds in (("red", 0.5), ("blue", 0.8), ("green", 0.5)):
@@ -49,7 +52,22 @@ def made(tmp_path: Path) -> tuple[Model, Enrollment]:
         enrollment = enroll(model, name, shots, enrollment=enrollment)
     assert enrollment is not None
     wrong = model.vector(word("blue"), model_speech(word("blue")))
-    return model, add_mistake(enrollment, "green", wrong, "blue")
+    stream = stream_of(("red", 1.0), ("green", 2.6), ("blue", 4.5), ("red", 6.3), seconds=7.5)
+    return model, add_mistake(enrollment, "green", wrong, "blue"), stream
+
+
+def phones(tmp_path: Path) -> tuple[Model, Enrollment, np.ndarray]:
+    """The model that ships, which reads phones: two typed keywords, one of a recording, and synthetic voices that say them."""
+    model, voices = Model(), draw_speakers(3, seed=5)
+    enrollment = enroll(model, "kitchen light", config=SpotConfig(threshold=0.1))
+    enrollment = enroll(model, "bedroom light", config=SpotConfig(threshold=0.1), enrollment=enrollment)
+    said = []
+    with Synthesiser() as synthesiser:
+        for number, (text, voice) in enumerate(product(("kitchen light", "volume up", "bedroom light"), voices)):
+            said += [speak(synthesiser, text, voice, np.random.default_rng(number))[0], np.zeros(12_000, np.float32)]
+    enrollment = enroll(model, "volume up", [said[6]], enrollment=enrollment)
+    assert all(keyword.sounds for keyword in enrollment.keywords)
+    return model, enrollment, np.concatenate(said)
 
 
 def model_speech(samples: np.ndarray):
@@ -75,10 +93,10 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.parametrize("made", [tones, phones])
 def test_the_page_finds_what_python_finds(tmp_path, made, served, onnxruntime_web, chromium):  # noqa: F811
-    model, enrollment = made
+    model, enrollment, stream = made(tmp_path)
     write_page(model, enrollment, tmp_path / "page", onnxruntime_web=onnxruntime_web)
-    stream = stream_of(("red", 1.0), ("green", 2.6), ("blue", 4.5), ("red", 6.3), seconds=7.5)
     expected = list(Spotter(model, enrollment).spot(stream))
     assert len(expected) >= 3
     page, wrong = chromium.new_page(), []

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import EnrollmentError
+from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment, Mistake
@@ -41,7 +42,7 @@ def add_shots(
     takes, rejected = read_takes(model, recordings, sample_rate)
     if not takes:
         raise EnrollmentError(f"no usable recording of '{keyword.keyword}': {'; '.join(rejected)}")
-    fresh = make_shots(takes)
+    fresh = make_shots(takes, codes_of(keyword.sounds, model.phones))
     shots = (*keyword.shots, *fresh)
     strings = [tuple(phones.split()) for phones in keyword.phones]
     spelled = model.spell(strings) if strings else None

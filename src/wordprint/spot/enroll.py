@@ -154,11 +154,12 @@ def make_keyword(
             raise EnrollmentError(
                 f"no usable recording of '{name}': {'; '.join(rejected)}", expected="one or more recordings of it, each up to 3 s"
             )
-        shots, durations_s = make_shots(takes), [take.speech.duration_s for take in takes]
+        durations_s = [take.speech.duration_s for take in takes]
         embeddings = np.stack([take.vector for take in takes])
         if phones is None and spelled is not None and (spelled @ normalised(embeddings.mean(axis=0))).max() < DOUBTFUL:
             strings, spelled = [], None  # the name says something else than the recordings, or they are in another language
         sounds = strings if phones is not None or recordings_alone else _said(model, name, takes, strings)
+        shots = make_shots(takes, codes_of(as_text(sounds), model.phones))
         prototypes = [joined(embeddings, spelled)]
     return Keyword(
         keyword=name,

@@ -32,6 +32,8 @@ class Shot:
     warnings: tuple[str, ...] = ()
     take: str = ""
     """Which time the keyword is said in the recording (`2 of 3`), where it is said more than once."""
+    shortfall: float = 0.0
+    """What its phones are unlike the keyword's sounds (wordprint.goodness)."""
 
     @property
     def name(self) -> str:

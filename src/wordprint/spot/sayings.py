@@ -40,13 +40,17 @@ def sayings(model: Model, keyword: Keyword) -> Sayings | None:
 
 
 def left_out(model: Model, keyword: Keyword) -> float | None:
-    """Mean similarity of each recording to what the others, and the spelling where it counts, make; None of fewer than two."""
+    """Mean similarity of each recording to what the others, and the spelling where it counts, make, as it would be in a stream.
+
+    None of fewer than two.
+    """
     if len(keyword.shots) < 2:
         return None
     vectors = np.array([shot.embedding for shot in keyword.shots], np.float32)
     spelled = model.spell([string.split() for string in keyword.phones]) if keyword.phones else None
     others = [joined(np.delete(vectors, number, axis=0), spelled) for number in range(len(vectors))]
-    return float(np.mean([one @ vector for one, vector in zip(others, vectors, strict=True)]))
+    alike = [float(one @ vector) for one, vector in zip(others, vectors, strict=True)]
+    return float(np.mean([one - shot.shortfall for one, shot in zip(alike, keyword.shots, strict=True)]))
 
 
 def fit(found: list[float], heard: list[NDArray[np.float64]]) -> dict[str, Any] | None:

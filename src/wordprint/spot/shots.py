@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +90,15 @@ def mean_shortfall(takes: Sequence[Take], strings: Codes) -> float | None:
     return float(np.mean(found)) if found and strings else None
 
 
-def make_shots(takes: Sequence[Take]) -> tuple[Shot, ...]:
-    """Each take as a shot of the keyword, compared with the others."""
+def make_shots(takes: Sequence[Take], sounds: Codes = ()) -> tuple[Shot, ...]:
+    """Each take as a shot of the keyword, compared with the others and with its sounds."""
     vectors = np.stack([take.vector for take in takes])
     columns = zip(takes, _agreements(vectors), _twins(takes), strict=True)
-    return tuple(_shot(take, agreement, twin) for take, agreement, twin in columns)
+    shots = [_shot(take, agreement, twin) for take, agreement, twin in columns]
+    return tuple(
+        replace(shot, shortfall=round(shortfall_of(take.scores, sounds), 4)) if sounds and take.scores is not None else shot
+        for shot, take in zip(shots, takes, strict=True)
+    )
 
 
 def _heard(recording: NDArray[Any], label: str, sample_rate: int) -> NDArray[np.float32]:
