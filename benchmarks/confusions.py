@@ -30,7 +30,7 @@ from wordprint.spot import confuse
 from wordprint.spot.confuse import Confusable, confusable
 from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment
-from wordprint.spot.expect import looked_for
+from wordprint.spot.expect import lowered
 from wordprint.spot.pronounce import pronounce
 from wordprint.spot.said import Said, load_said, pack, unpack
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl
@@ -96,7 +96,7 @@ def listen(model: Model, keywords: Sequence[str], speech: Sequence[Spoken]) -> l
     """Of each keyword the looks, (n, 4): similarity, number of the utterance, where the span begins and ends in it (s)."""
     enrollment = Enrollment(model.name, model.digest)
     for keyword in keywords:
-        enrollment = enrollment.add(looked_for(model, enroll(model, keyword).keywords[0]))
+        enrollment = enrollment.add(lowered(enroll(model, keyword).keywords[0]))
     spotter = Spotter(model, enrollment)
     looks: list[list[NDArray[np.float64]]] = [[] for _ in keywords]
     for number, spoken in enumerate(speech):

@@ -30,22 +30,21 @@ from wordprint.stages.manifest import ALIGNMENTS
 from wordprint.words.tokens import load_tokens
 
 RATES = (1.0, 10.0)
-SHOTS = (1, 3)
 OWN, OTHERS = "the same person", "others"
-ASKED, LEAST_ASKED = 10, 2
+ASKED = 10
 MIN_LETTERS = 4
 
 Samples = NDArray[np.float32]
 Takes = dict[str, dict[str, list[Callable[[], Samples]]]]
 
 
-def read(folder: Path, speakers: tuple[str, ...]) -> Takes:
+def read(folder: Path, speakers: tuple[str, ...], shots: int) -> Takes:
     """By word and speaker what reads a recording."""
     found: Takes = defaultdict(lambda: defaultdict(list))
     if (folder / ALIGNMENTS).exists():
         items, _ = read_words(folder, by_speakers(read_background(folder)[0], speakers))
         words = sorted({word.symbol for item in items for word in item.words if len(word.symbol) >= MIN_LETTERS})
-        material = running(items, words, 0, max(SHOTS))
+        material = running(items, words, 0, shots)
         for word, said in material.tokens.items():
             for token in said:
                 found[word][token.speaker].append(lambda token=token: material.shot(token))
@@ -63,22 +62,25 @@ def main() -> None:
     options.add_argument("--speakers", nargs="*", default=())
     options.add_argument("--model", type=Path, default=None, help="default: the one that comes with wordprint")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--shots", type=int, nargs="+", default=(1, 3))
+    options.add_argument("--least-asked", type=int, default=2, help="further recordings that a person must have made")
     given = options.parse_args()
-    model, takes, random = Model(given.model), read(given.folder, tuple(given.speakers)), np.random.default_rng(given.seed)
+    model, most, random = Model(given.model), max(given.shots), np.random.default_rng(given.seed)
+    takes = read(given.folder, tuple(given.speakers), most)
     missed: dict[tuple[int, str, float], list[float]] = defaultdict(list)
     people, words = set(), set()
     for word, by_speaker in sorted(takes.items()):
         for speaker, own in sorted(by_speaker.items()):
             others = sorted(set(by_speaker) - {speaker})
-            if len(own) < max(SHOTS) + LEAST_ASKED or len(others) < max(SHOTS):
+            if len(own) < most + given.least_asked or len(others) < most:
                 continue
             people.add(speaker)
             words.add(word)
             order, who = random.permutation(len(own)), random.permutation(len(others))
-            asked = [own[number]() for number in order[max(SHOTS) :][:ASKED]]
-            mine = [own[number]() for number in order[: max(SHOTS)]]
-            theirs = [by_speaker[others[number]][0]() for number in who[: max(SHOTS)]]
-            chosen = {(count, name): shots[:count] for count in SHOTS for name, shots in ((OWN, mine), (OTHERS, theirs))}
+            asked = [own[number]() for number in order[most:][:ASKED]]
+            mine = [own[number]() for number in order[:most]]
+            theirs = [by_speaker[others[number]][0]() for number in who[:most]]
+            chosen = {(count, name): shots[:count] for count in given.shots for name, shots in ((OWN, mine), (OTHERS, theirs))}
             try:
                 keywords = {key: make_keyword(model, word, shots, 0.0) for key, shots in chosen.items()}
             except EnrollmentError as error:
@@ -91,7 +93,7 @@ def main() -> None:
     pairs = len(next(iter(missed.values()), []))
     print(f"{len(words)} keywords, {len(people)} people, {pairs} pairs of both; missed, % ± twice the standard error over pairs")
     rows = []
-    for count in SHOTS:
+    for count in given.shots:
         for name in (OWN, OTHERS):
             values = [100 * np.array(missed[count, name, rate]) for rate in RATES]
             rows.append([str(count), name, *(f"{v.mean():.1f} ± {2 * v.std() / np.sqrt(len(v)):.1f}" for v in values)])

@@ -26,7 +26,7 @@ from wordprint.speech.audio import SAMPLE_RATE, to_float32
 from wordprint.spot.best import best_spans
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment, Keyword
-from wordprint.spot.expect import BELOW, level
+from wordprint.spot.expect import level, lowered
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.sayings import fit, left_out
 from wordprint.spot.stream import Spotter
@@ -114,7 +114,7 @@ def _measure(
     shots = [_shots(dataset, tokens, unseen) for tokens in chosen]
     keywords = [_enroll(model, dataset, taken) for taken in shots]
     levels = [level(cohort, model, keyword) for keyword in keywords]
-    wanted = tuple(replace(keyword, threshold=max(-1.0, low - BELOW)) for keyword, low in zip(keywords, levels, strict=True))
+    wanted = tuple(lowered(replace(keyword, threshold=low)) for keyword, low in zip(keywords, levels, strict=True))
     looks, scores = _listen(Spotter(model, Enrollment(model.name, model.digest, wanted), config), dataset, background)
     trials = [_trial(dataset, background, looks, scores[n], n, tokens, shots[n]) for n, tokens in enumerate(chosen)]
     threshold = min(1.0, math.floor(max(-1.0, shared_threshold(trials, target_per_hour)) * 1e4) / 1e4 + 1e-4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wordprint.errors import InputError, kind_of
 from wordprint.model import Model
 from wordprint.spot.enrollment import Enrollment, Keyword
-from wordprint.spot.expect import looked_for
+from wordprint.spot.expect import default_threshold, lowered
 
 SHORTEST_S = 60.0
 """Of a background."""
@@ -47,7 +47,8 @@ def heard_rate(model: Model, keyword: Keyword, samples: NDArray[np.float32]) -> 
     lasting_s = len(samples) / model.sample_rate
     if lasting_s < SHORTEST_S:
         raise InputError(f"{lasting_s:.0f} s of background", expected="a minute or more; an hour tells most")
-    spotter = Spotter(model, Enrollment(model.name, model.digest, (looked_for(model, keyword),)))
+    known = replace(keyword, threshold=default_threshold(model, keyword))
+    spotter = Spotter(model, Enrollment(model.name, model.digest, (lowered(known),)))
     refractory = round(spotter.config.refractory_s * model.sample_rate)
     best: dict[int, float] = {}
     for look in spotter.looks(samples):

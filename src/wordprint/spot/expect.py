@@ -56,10 +56,10 @@ def level(cohort: Cohort, model: Model, keyword: Keyword) -> float:
     return cohort.level(keyword.prototypes, tried(keyword), codes_of(keyword.sounds, model.phones))
 
 
-def looked_for(model: Model, keyword: Keyword) -> Keyword:
-    """The keyword with a threshold BELOW its default one, where rates of false alarms are counted: what is no hit is not compared
-    with its sounds, and so may be too similar."""
-    return replace(keyword, threshold=max(-1.0, default_threshold(model, keyword) - BELOW))
+def lowered(keyword: Keyword) -> Keyword:
+    """The keyword with a threshold BELOW its own, for those who count false alarms at others: what is no hit is not compared with
+    its sounds, and so may be too similar."""
+    return replace(keyword, threshold=max(-1.0, keyword.threshold - BELOW))
 
 
 def default_threshold(model: Model, keyword: Keyword, per_hour: float | None = None) -> float:
