@@ -29,10 +29,9 @@ from wordprint.speech.textgrid import read_textgrid
 from wordprint.spot import confuse
 from wordprint.spot.confuse import Confusable, confusable
 from wordprint.spot.enroll import enroll
-from wordprint.spot.enrollment import Enrollment
-from wordprint.spot.expect import lowered
 from wordprint.spot.pronounce import pronounce
 from wordprint.spot.said import Said, load_said, pack, unpack
+from wordprint.spot.verdict import phones_unlike
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl
 
 FIRST = (3, 10, 30, 100)
@@ -94,10 +93,9 @@ def choose_keywords(count: int, heard: frozenset[str], seed: int) -> list[str]:
 
 def listen(model: Model, keywords: Sequence[str], speech: Sequence[Spoken]) -> list[NDArray[np.float64]]:
     """Of each keyword the looks, (n, 4): similarity, number of the utterance, where the span begins and ends in it (s)."""
-    enrollment = Enrollment(model.name, model.digest)
+    spotter = Spotter(model)
     for keyword in keywords:
-        enrollment = enrollment.add(lowered(enroll(model, keyword).keywords[0]))
-    spotter = Spotter(model, enrollment)
+        spotter.enroll(keyword)
     looks: list[list[NDArray[np.float64]]] = [[] for _ in keywords]
     for number, spoken in enumerate(speech):
         spotter.reset()
@@ -220,12 +218,12 @@ def main() -> None:
     looks = listen(model, keywords, speech)
     alarms = [false_alarms(keyword, rows, speech, most) for keyword, rows in zip(keywords, looks, strict=True)]
     print(f"{sum(map(len, alarms))} false alarms, on {sum(len(spoken.words) for spoken in speech)} words", flush=True)
-    strings = [pronounce(keyword)[0] for keyword in keywords]
+    typed = [(keyword, pronounce(keyword)[0], phones_unlike(model, enroll(model, keyword).keywords[0])) for keyword in keywords]
     here = said_here(speech)
     for tenfold in given.tenfold:
         confuse.TENFOLD = tenfold
         both = [
-            [confusable(model, keyword, ways, most=max(FIRST), said=said) for keyword, ways in zip(keywords, strings, strict=True)]
+            [confusable(model, keyword, ways, unlike=unlike, most=max(FIRST), said=said) for keyword, ways, unlike in typed]
             for said in (load_said(), here)
         ]
         for label, names in zip(("names from the list that ships", "from what is said here"), both, strict=True):

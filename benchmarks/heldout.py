@@ -16,7 +16,7 @@ from wordprint.speech.audio import SAMPLE_RATE, read_audio
 from wordprint.speech.text import plain_words
 from wordprint.spot.best import best_spans
 from wordprint.spot.enrollment import Enrollment, Keyword
-from wordprint.spot.expect import default_threshold, lowered
+from wordprint.spot.expect import default_threshold
 from wordprint.spot.stream import Spotter
 from wordprint.words.tokens import load_tokens
 
@@ -94,7 +94,7 @@ class Peaks:
 
 def peaks(model: Model, keywords: list[Keyword], speech: Speech) -> list[Peaks]:
     """What each keyword is most like in the speech, by the looks of the live code, in one pass."""
-    known = [lowered(replace(keyword, threshold=default_threshold(model, keyword))) for keyword in keywords]
+    known = [replace(keyword, threshold=default_threshold(model, keyword)) for keyword in keywords]
     spotter = Spotter(model, Enrollment(model.name, model.digest, tuple(known)))
     words = [set(plain_words(keyword.keyword)) for keyword in keywords]
     best: list[dict[int, tuple[float, NDArray[np.float32]]]] = [{} for _ in keywords]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wordprint.cohort import EVERY, NEAREST, Cohort, Heard
-from wordprint.goodness import LEAST_LIKELY, shortfalls
+from wordprint.goodness import LEAST_LIKELY, OF_FRAMES, OF_WORST, shortfalls
 
 
 def _vectors(random: np.random.Generator, *shape: int) -> np.ndarray:
@@ -62,7 +62,7 @@ def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors
     spans, frames = vectors.shape[1], 800
     lengths = np.array([10.0, 14.0, 18.0, 26.0])
     ends = np.sort(random.integers(30, frames, (4, spans)), axis=1)
-    scores = random.uniform(LEAST_LIKELY, 0, (frames, 6)).astype(np.float32)
+    scores = random.uniform(LEAST_LIKELY, 0, (frames, 7)).astype(np.float32)
     heard = Heard.of(ends, lengths, scores)
     cohort = Cohort.of((-6, -4, -2, 0), vectors, most=32, heard=heard)
     prototype, sounds, kept = vectors[1][:1], [(1, 2), (3, 4, 5)], scores[::EVERY]
@@ -80,6 +80,16 @@ def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors
     assert np.array_equal(again.heard.codes, heard.codes)
     assert again.level(prototype, (-6, -4), sounds) == level
     assert again.pack() == packed
+
+
+def test_what_phone_strings_would_lose_by_hand():
+    """Where 1 is said 2 is half as bad as 3; 3 is never said, so that all else is as unlikely as can be where it would be."""
+    scores = np.array([[0, -8, -8, -8], [-8, 0, -2, -4], [-8, 0, -6, -8], [-8, -8, 0, -8]], np.float32).repeat(EVERY, axis=0)
+    heard = Heard.of(np.zeros((1, 1), np.int64), np.ones(1), scores)
+    lost = heard.unlike([(1,), (2,), (3,), (1, 2)], [(2,)])
+    one, three = -heard.codes[1:3, 2].mean() * LEAST_LIKELY / 15, -LEAST_LIKELY
+    assert lost == pytest.approx([0.15 * one, 0, 0.15 * three, OF_FRAMES * one / 2 + OF_WORST * one / 2], abs=1e-5)
+    assert heard.unlike([(1, 2)], [(1, 2), (3, 3)]) == [0.0]
 
 
 def test_fewer_spans_than_are_asked_for():

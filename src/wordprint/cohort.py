@@ -24,6 +24,8 @@ COMPARED = 600
 """Spans, the nearest, whose phones are compared with a keyword's."""
 EVERY = 2
 """Of how many frames one is kept, to compare phones with."""
+LASTING = 2
+"""Of these frames a phone lasts, about 80 ms."""
 QUIETEST = 15
 """The code of LEAST_LIKELY: whole numbers from 0 take four bits."""
 
@@ -50,6 +52,18 @@ class Heard:
         bounds = np.stack([ends - self.lengths[rows], ends], axis=1) / EVERY
         scores = self.codes.astype(np.float32) * np.float32(LEAST_LIKELY / QUIETEST)
         return shortfalls(scores, [sounds] * len(spans), bounds, BEFORE // EVERY)
+
+    def unlike(self, strings: Codes, sounds: Codes) -> NDArray[np.float32]:
+        """What would be subtracted (U,) from phone strings, were each of their phones said for LASTING of these frames, as they are
+        on average where that phone is the likeliest."""
+        likeliest = self.codes.argmin(axis=1)
+        counts = np.bincount(likeliest, minlength=self.codes.shape[1])
+        sums = np.zeros((len(counts), len(counts)))
+        np.add.at(sums, likeliest, self.codes)
+        means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], QUIETEST * (1 - np.eye(len(counts))))
+        means *= LEAST_LIKELY / QUIETEST
+        scores = [means[np.repeat(string, LASTING)] for string in strings]
+        return np.array([shortfalls(one, [sounds], [(0, len(one))], 0)[0] for one in scores], np.float32)
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def test_the_file_reads_the_phones_that_the_network_reads(checkpoint, exported):
     np.testing.assert_allclose(scores, np.maximum(logits - logits.max(axis=1, keepdims=True), LEAST_LIKELY), atol=1e-3)
 
 
-def test_weights_are_rounded_to_four_millionths(exported):
+def test_weights_are_rounded_to_sixteen_bits(exported):
     model = onnx.load(exported / "model.onnx")
     large = [values for one in model.graph.initializer if (values := numpy_helper.to_array(one)).size > 1000]
     assert large

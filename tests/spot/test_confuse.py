@@ -121,6 +121,21 @@ def test_of_equally_similar_texts_the_commoner_comes_first() -> None:
     assert named("red", "R EH D", most=2) == ["read", "thread"]
 
 
+def test_what_phones_are_unlike_is_taken_and_changes_the_order() -> None:
+    way = [("AH", "L", "EH", "K", "S", "AH")]
+    before = confusable(Bins(), "alexa", way, most=2, said=PLANTED)
+    asked: list[int] = []
+
+    def unlike(strings):
+        asked.append(len(strings))
+        return np.array([0.9 * (" ".join(string) == before[0].phones) for string in strings])
+
+    after = confusable(Bins(), "alexa", way, unlike=unlike, most=100, said=PLANTED)
+    assert asked[0] > 2
+    assert after[0].text == before[1].text
+    assert {one.text: one.similarity for one in after}[before[0].text] == pytest.approx(before[0].similarity - 0.9)
+
+
 def test_a_word_is_named_once() -> None:
     """`dog` alone, `a dog`, `hot dog` and `dog on` all fire on `dogs`."""
     found = named("dogs", "D AO G Z", most=100)

@@ -19,12 +19,13 @@ from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputErro
 from wordprint.goodness import shortfalls
 from wordprint.speech.audio import read_audio, stream_audio, to_int16, write_audio
 from wordprint.speech.trim import find_speech
+from wordprint.spot.best import best_spans
 from wordprint.spot.decide import Decider
 from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.spans import OF_SHOTS, OF_TEXT, length_s, places
-from wordprint.spot.stream import Spotter, spot
+from wordprint.spot.stream import READ_BELOW, Spotter, spot
 
 STREAM = stream_of(("red", 1.0), ("green", 2.6), ("blue", 4.5), ("red", 6.3), seconds=7.5)
 
@@ -170,7 +171,7 @@ def test_looks_equal_a_naive_offline_computation(model, with_phrase, config, sec
                 assert (prototypes @ look.vector(keyword)).max() == pytest.approx(similarity, abs=2e-5)
 
 
-def test_a_hit_loses_what_its_phones_are_unlike_and_nothing_else_does(model, reading, enrollment):
+def test_what_is_near_loses_what_its_phones_are_unlike_and_nothing_else_does(model, reading, enrollment):
     """Where the keyword is said its similarity stays; one that is said to sound like another is no longer found."""
     right, wrong = (
         Enrollment(
@@ -183,12 +184,11 @@ def test_a_hit_loses_what_its_phones_are_unlike_and_nothing_else_does(model, rea
     plain, checked, refused = (
         all_looks(Spotter(engine, made), STREAM) for engine, made in ((model, right), (reading, right), (reading, wrong))
     )
-    thresholds = np.array([0.8, 0.8])
     frames = np.concatenate([reading.frames(np.pad(STREAM, (0, 2 * RATE)))])
     hits = 0
     for before, after, other in zip(plain, checked, refused, strict=True):
         assert np.array_equal(before.spans, after.spans)
-        hit = before.similarities >= thresholds
+        hit = before.similarities >= 0.8 - READ_BELOW
         for number, (phone, another) in enumerate(((1, 2), (2, 1))):
             span = before.spans[number] / FRAME
             known = frames[: before.end_sample // FRAME - DELAY]
@@ -196,9 +196,24 @@ def test_a_hit_loses_what_its_phones_are_unlike_and_nothing_else_does(model, rea
                 short = shortfalls(read_phones(known), [[(column,)]], [span])[0] if hit[number] else 0.0
                 assert look.similarities[number] == pytest.approx(before.similarities[number] - short, abs=2e-5)
         hits += hit.sum()
-    assert hits > 6
+    assert 6 < hits < 2 * len(plain)
     assert [one.keyword for one in Spotter(reading, right).spot(STREAM)] == ["red", "blue", "red"]
     assert not list(Spotter(reading, wrong).spot(STREAM))
+
+
+def test_a_threshold_that_is_lowered_reads_more(reading, enrollment):
+    """What is no hit since its phones are unlike is one where the threshold is below what is left of its similarity."""
+    made = replace(enrollment, keywords=tuple(replace(one, threshold=0.8, sounds=("G",)) for one in enrollment.keywords))
+    spotter = Spotter(reading, made)
+    assert not list(spotter.spot(STREAM))
+    for name in ("red", "blue"):
+        spotter.set_threshold(name, 0.0)
+    found = list(spotter.spot(STREAM))
+    assert {one.keyword for one in found} == {"red", "blue"}
+    assert max(one.similarity for one in found) < 0.8
+    unlike = replace(enrollment, keywords=(replace(enrollment.keywords[0], sounds=("G B " * 30,)),))  # more phones than frames
+    (best,) = best_spans(reading, unlike, np.random.default_rng(5).normal(0, 0.1, RATE // 4).astype(np.float32))
+    assert best.similarity < 0
 
 
 @settings(max_examples=10)

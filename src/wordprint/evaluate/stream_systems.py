@@ -22,7 +22,7 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.trim import centred, find_speech
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment
-from wordprint.spot.expect import default_threshold, lowered
+from wordprint.spot.expect import default_threshold
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 
@@ -80,7 +80,7 @@ class LiveSpotter:
         return replace(made, threshold=default_threshold(self.model, made))
 
     def looks(self, samples: Samples, enrolled: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        enrollment = Enrollment(self.model.name, self.model.digest, tuple(map(lowered, enrolled)))
+        enrollment = Enrollment(self.model.name, self.model.digest, tuple(enrolled))
         spotter = Spotter(self.model, enrollment, self.config)
         found = [(look.end_sample, look.similarities) for look in spotter.looks(samples)]
         scores = np.array([similarities for _, similarities in found], np.float32).reshape(-1, len(enrolled)).T

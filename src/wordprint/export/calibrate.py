@@ -26,7 +26,7 @@ from wordprint.speech.audio import SAMPLE_RATE, to_float32
 from wordprint.spot.best import best_spans
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment, Keyword
-from wordprint.spot.expect import level, lowered
+from wordprint.spot.expect import level
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.sayings import fit, left_out
 from wordprint.spot.stream import Spotter
@@ -44,6 +44,7 @@ RATES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """False alarms per hour that are looked up; those that would be fewer than COUNTED in all hours are left out."""
 COUNTED = 3
 OF_MOST = 0.1
+"""Of the keywords, those with the most false alarms: other forms of them are said."""
 SAYINGS = 10
 """Segments of a keyword, at most, that are compared with it."""
 _ENDS = ("start_sample", "end_sample")
@@ -114,7 +115,7 @@ def _measure(
     shots = [_shots(dataset, tokens, unseen) for tokens in chosen]
     keywords = [_enroll(model, dataset, taken) for taken in shots]
     levels = [level(cohort, model, keyword) for keyword in keywords]
-    wanted = tuple(lowered(replace(keyword, threshold=low)) for keyword, low in zip(keywords, levels, strict=True))
+    wanted = tuple(replace(keyword, threshold=low) for keyword, low in zip(keywords, levels, strict=True))
     looks, scores = _listen(Spotter(model, Enrollment(model.name, model.digest, wanted), config), dataset, background)
     trials = [_trial(dataset, background, looks, scores[n], n, tokens, shots[n]) for n, tokens in enumerate(chosen)]
     threshold = min(1.0, math.floor(max(-1.0, shared_threshold(trials, target_per_hour)) * 1e4) / 1e4 + 1e-4)
@@ -139,8 +140,12 @@ def above_level(trials: Sequence[Trial], levels: Sequence[float]) -> list[list[f
     """Pairs of a rate of false alarms per hour, ascending, and the similarity above its level at which the keyword of a trial has
     them; none where there are too few false alarms to count.
 
-    The rate is the mean over keywords without those that have the most false alarms, OF_MOST of all: other forms of these are said.
+    The rate is the mean over keywords, OF_MOST left out.
     """
+    heard = [place for place, trial in enumerate(trials) if trial.hours > 0]
+    trials, levels = [trials[place] for place in heard], [levels[place] for place in heard]
+    if not trials:
+        return []
     above = [np.sort(trial.false - level) for trial, level in zip(trials, levels, strict=True)]
     hours = np.array([trial.hours for trial in trials])
     bars = np.unique(np.concatenate(above))[::-1]

@@ -204,8 +204,10 @@ def _copy(model: Any) -> Any:
 
 
 def round_weights(model: Any) -> None:
-    """To KEPT_BITS of the mantissa, 4 millionths, which is less than what two libraries' sums differ by: a file deflates by a fifth
-    more. Small tensors, such as scales, stay."""
+    """To KEPT_BITS of the mantissa, 8 millionths at most: two libraries' sums differ by more, and a file deflates by a fifth more.
+
+    Small tensors, such as scales, stay.
+    """
     from onnx import numpy_helper
 
     low = 23 - KEPT_BITS

@@ -27,6 +27,7 @@ from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.match import Matcher
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.stream import READ_BELOW
 from wordprint.stages.manifest import atomic_path, write_json
 from wordprint.stages.options import check
 
@@ -69,7 +70,7 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
             "threshold": word.threshold if config.threshold is None else config.threshold,
             "prototypes": [list(vector) for vector in word.prototypes],
             "mistakes": [list(one.embedding) for one in word.mistakes],
-            "sounds": codes_of(word.sounds, model.phones) if model.reads_phones else [],
+            "sounds": codes_of(word.sounds, model.phones),
             "lengths": np.flatnonzero(allowed[:, number]).tolist(),
         }
         for number, word in enumerate(enrollment.keywords)
@@ -88,6 +89,7 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
         "state": base64.b64encode(model.silent_state.astype("<f4").tobytes()).decode("ascii"),
         "lengths_s": matcher.lengths_s.tolist(),
         "goodness": {
+            "below": READ_BELOW,
             "before": BEFORE,
             "of_frames": OF_FRAMES,
             "of_worst": OF_WORST,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wordprint.errors import InputError, kind_of
 from wordprint.model import Model
 from wordprint.spot.enrollment import Enrollment, Keyword
-from wordprint.spot.expect import default_threshold, lowered
+from wordprint.spot.expect import default_threshold
 
 SHORTEST_S = 60.0
 """Of a background."""
@@ -48,7 +48,7 @@ def heard_rate(model: Model, keyword: Keyword, samples: NDArray[np.float32]) -> 
     if lasting_s < SHORTEST_S:
         raise InputError(f"{lasting_s:.0f} s of background", expected="a minute or more; an hour tells most")
     known = replace(keyword, threshold=default_threshold(model, keyword))
-    spotter = Spotter(model, Enrollment(model.name, model.digest, (lowered(known),)))
+    spotter = Spotter(model, Enrollment(model.name, model.digest, (known,)))
     refractory = round(spotter.config.refractory_s * model.sample_rate)
     best: dict[int, float] = {}
     for look in spotter.looks(samples):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +30,12 @@ class Best:
 def best_spans(model: Model, enrollment: Enrollment, recording: str | Path | NDArray[np.float32]) -> list[Best]:
     """For each keyword the best span of a recording, by the looks of the live code; raises AudioError where there is no sound."""
     samples = recording if isinstance(recording, np.ndarray) else read_audio(recording)
-    spotter = Spotter(model, enrollment, SpotConfig(threshold=-1.0, min_level_db=-90.0))
+    spotter = Spotter(model, enrollment, SpotConfig(threshold=-1.0, min_level_db=-90.0))  # which reads the phones of all
     found: list[Best | None] = [None] * len(enrollment.keywords)
     for look in spotter.looks(np.pad(samples, (0, SAMPLE_RATE))):
         for number, similarity in enumerate(look.similarities.tolist()):
             known = found[number]
-            if similarity > (-1.0 if known is None else known.similarity):
+            if similarity > (-math.inf if known is None else known.similarity):
                 onset_s, offset_s = (float(place) / SAMPLE_RATE for place in look.spans[number])
                 found[number] = Best(similarity, max(0.0, onset_s), offset_s, look.vector(number))
     if None in found:

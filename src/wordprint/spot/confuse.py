@@ -9,7 +9,7 @@ them are encoded by the model, which knows better, and compared as spans of a st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -32,6 +32,8 @@ COST = 0.3
 """About how much less similar to a keyword of one phone an edit of cost 1 makes a stretch: only to choose what is encoded."""
 ENCODED = 3000
 """Different stretches that are encoded, at most."""
+COMPARED = 300
+"""Texts, the likeliest, whose phones are laid against the keyword's."""
 TEXTS_EACH = 4
 """Texts that are looked at for each of them: of a short keyword the same stretches lie in very many."""
 TOGETHER = 128
@@ -78,6 +80,7 @@ def confusable(
     strings: Sequence[Pronunciation],
     prototypes: ArrayLike | None = None,
     *,
+    unlike: Callable[[list[Pronunciation]], NDArray[np.float32]] | None = None,
     most: int = 10,
     at_least: float = -1.0,
     said: Said | None = None,
@@ -86,7 +89,8 @@ def confusable(
 
     `text` is the keyword as it is written: what says all of it is left out. `strings` are its pronunciations; without any, what
     its `prototypes` (P, D) sound like. Similarities, `at_least` so high, are those to the prototypes; without any, to the
-    pronunciations. None is found with a model that doesn't know the phones of English. `said` may be another list.
+    pronunciations; less what phone strings are `unlike` it. None is found with a model that doesn't know the phones of English.
+    `said` may be another list.
     """
     if not set(PHONES) <= set(model.phones) or (prototypes is None and not strings):
         return []
@@ -94,8 +98,15 @@ def confusable(
     vectors = model.spell(strings) if prototypes is None else np.asarray(prototypes, np.float32)
     found = list(candidates(said, normalise(text), strings or [sounds_like(model, vectors, said)]))
     similar = dict(zip(parts := list({one.part: None for one in found}), _similarities(model, parts, vectors), strict=True))
+    likely = lambda one: (-similar[one.part] - TENFOLD * np.log10(one.rate), one.words)
+    found.sort(key=likely)
+    if unlike is not None and found:
+        found = found[:COMPARED]
+        parts = list({one.part: None for one in found})
+        lost = unlike([from_letters(part) for part in parts])
+        similar = {part: similar[part] - less for part, less in zip(parts, lost, strict=True)}
+        found.sort(key=likely)
     found = [one for one in found if similar[one.part] >= at_least]
-    found.sort(key=lambda one: (-similar[one.part] - TENFOLD * np.log10(one.rate), one.words))
     named: dict[str, _Found] = {}
     for one in found:
         named.setdefault(_family(one, normalise(text)), one)

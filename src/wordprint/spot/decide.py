@@ -50,9 +50,9 @@ class Decider:
         """From the next look on; a candidate that there is stays one, with the margin that it had."""
         self._thresholds: NDArray[np.float64] = np.asarray(thresholds, dtype=np.float64)
 
-    def hits(self, similarities: ArrayLike) -> NDArray[np.int64]:
-        """The keywords whose similarities (W,) reach their thresholds."""
-        return np.flatnonzero(np.asarray(similarities) >= self._thresholds)
+    def near(self, similarities: ArrayLike, below: float) -> NDArray[np.int64]:
+        """The keywords whose similarities (W,) are hits, or so far below."""
+        return np.flatnonzero(np.asarray(similarities) >= self._thresholds - below)
 
     def reset(self) -> None:
         """Forget the stream."""

@@ -188,6 +188,8 @@ def _pronounced(
 
 def _said(model: SpanEmbedder, name: str, takes: Sequence[Take], strings: list[Pronunciation]) -> list[Pronunciation]:
     """The pronunciations that hits are compared with: those given, or else a guess; none where the recordings don't say it."""
+    if not model.reads_phones:
+        return []
     if not strings:
         with contextlib.suppress(InputError):  # a name without letters
             strings = [string for string in pronounce(name)[0] if set(model.phones).issuperset(string)]

@@ -53,7 +53,8 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """An enrolled keyword. A span with `similarity ≥ threshold` to one of its `prototypes` is a hit."""
+    """An enrolled keyword. A span with `similarity ≥ threshold` to one of its `prototypes`, less what its phones are unlike its
+    `sounds`, is a hit."""
 
     keyword: str
     threshold: float
@@ -84,7 +85,7 @@ class Keyword:
             lines.append(
                 f"the pronunciation of {', '.join(self.guessed)} is a guess: {' or '.join(self.phones)} (say it with --phones)"
             )
-        agreements = [shot.agreement for shot in self.shots if shot.agreement is not None]
+        agreements = [shot.agreement - shot.shortfall for shot in self.shots if shot.agreement is not None]
         if agreements and median(agreements) < self.threshold:
             typical = f"{median(agreements):.2f} alike, the threshold is {self.threshold:.2f}"
             lines.append(f"'{self.keyword}' may often be missed: its recordings are {typical}")

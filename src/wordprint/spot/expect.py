@@ -9,7 +9,7 @@ verification normalises scores so (Matějka et al., 2017); its division by the c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.spot.enrollment import Keyword
 from wordprint.spot.spans import tried
-
-BELOW = 0.25
-"""How far below its threshold a keyword is looked for where false alarms are counted."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,6 @@ def expected(model: Model, keyword: Keyword) -> Expected | None:
 def level(cohort: Cohort, model: Model, keyword: Keyword) -> float:
     """How near a keyword comes to what is nearest to it in the cohort."""
     return cohort.level(keyword.prototypes, tried(keyword), codes_of(keyword.sounds, model.phones))
-
-
-def lowered(keyword: Keyword) -> Keyword:
-    """The keyword with a threshold BELOW its own, for those who count false alarms at others: what is no hit is not compared with
-    its sounds, and so may be too similar."""
-    return replace(keyword, threshold=max(-1.0, keyword.threshold - BELOW))
 
 
 def default_threshold(model: Model, keyword: Keyword, per_hour: float | None = None) -> float:

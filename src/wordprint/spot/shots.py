@@ -85,9 +85,9 @@ def read_takes(model: SpanEmbedder, recordings: Sequence[Recording], sample_rate
 
 
 def mean_shortfall(takes: Sequence[Take], strings: Codes) -> float | None:
-    """How badly the takes say the best of phone strings; None where their phones can't be read."""
-    found = [shortfall_of(take.scores, strings) for take in takes if take.scores is not None]
-    return float(np.mean(found)) if found and strings else None
+    """How badly the takes say the best of phone strings; None of none, or where their phones can't be read."""
+    found = [shortfall_of(take.scores, strings) for take in takes if take.scores is not None and strings]
+    return float(np.mean(found)) if found else None
 
 
 def make_shots(takes: Sequence[Take], sounds: Codes = ()) -> tuple[Shot, ...]:

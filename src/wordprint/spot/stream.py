@@ -37,6 +37,9 @@ from wordprint.spot.shots import Recording
 from wordprint.spot.source import Blocks, blocks_of
 from wordprint.stages.options import check
 
+READ_BELOW = 0.25
+"""How far below its threshold the phones of a keyword are still read: no hit comes of it, since it takes from similarities, but
+they are seen, and rates of false alarms are counted at lower thresholds."""
 REMEMBERED = 50
 """Detections that can still be corrected."""
 
@@ -46,7 +49,7 @@ class Look(NamedTuple):
 
     end_sample: int
     similarities: NDArray[np.float32]
-    """(W,), -inf where there was nothing to look at."""
+    """(W,), -inf where there was nothing to look at; READ_BELOW a threshold they are those of vectors alone."""
     spans: NDArray[np.int64]
     """(W, 2) where it begins and ends in the stream, in samples."""
     vectors: NDArray[np.float32]
@@ -260,8 +263,7 @@ class Spotter:
             hold_samples=self._hold_samples,
         )
         self._matcher = Matcher(keywords)
-        reads = self.model.reads_phones
-        self._sounds = [codes_of(keyword.sounds, self.model.phones) if reads else [] for keyword in keywords]
+        self._sounds = [codes_of(keyword.sounds, self.model.phones) for keyword in keywords]
         lengths = self._matcher.lengths_s * SAMPLE_RATE
         self._longest_samples = math.ceil(lengths.max(initial=0.0))
         self._kept_frames = (
@@ -300,12 +302,12 @@ class Spotter:
         return Look(self._looked, similarities, np.rint(spans[which] * frame).astype(np.int64), vectors, which)
 
     def _check(self, similarities: NDArray[np.float32], spans: NDArray[np.float64]) -> None:
-        """Take from the similarities (W,) that are hits what the phones of their spans (W, 2), in frames kept, are unlike the
-        keywords' (wordprint.goodness). It is never less than nothing, so what is no hit needs no look."""
+        """Take from the similarities (W,) that are hits or READ_BELOW what the phones of their spans (W, 2), in frames kept, are
+        unlike the keywords' (wordprint.goodness)."""
         scores = self.model.phones_of(self._frames)
-        hits = [keyword for keyword in self._decider.hits(similarities).tolist() if self._sounds[keyword]]
-        if scores is not None and hits:
-            similarities[hits] -= shortfalls(scores, [self._sounds[keyword] for keyword in hits], spans[hits])
+        near = [keyword for keyword in self._decider.near(similarities, READ_BELOW).tolist() if self._sounds[keyword]]
+        if scores is not None and near:
+            similarities[near] -= shortfalls(scores, [self._sounds[keyword] for keyword in near], spans[near])
 
     def _heard(self, spans: NDArray[np.float64], kept: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which spans (n, 2), in frames of the stream and of what is kept of it, have their middle inside the stream and are loud

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.confuse import Confusable, confusable
 from wordprint.spot.enrollment import Keyword
 from wordprint.spot.expect import expected
-from wordprint.spot.pronounce import looked_up
+from wordprint.spot.pronounce import as_text, looked_up
 from wordprint.spot.sayings import SHARES, sayings
 from wordprint.spot.shots import DOUBTFUL
 
@@ -61,7 +63,7 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
     """All that can be said of a keyword without any data but its own."""
     strings = spelling(model, keyword)
     prototypes = np.array(keyword.prototypes, np.float32)
-    alike = confusable(model, keyword.keyword, strings, prototypes)
+    alike = confusable(model, keyword.keyword, strings, prototypes, unlike=phones_unlike(model, keyword))
     problems = [*keyword.warnings, *(_unlike_its_spelling(model, keyword, strings, alike) if strings else [])]
     facts = []
     if strings:
@@ -91,6 +93,15 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
     if fires := [one.text for one in alike if one.similarity >= keyword.threshold - NEAR][:NAMED]:
         facts.append(f"also fires on: {', '.join(fires)}")
     return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds, missed, missed_at)
+
+
+def phones_unlike(model: Model, keyword: Keyword) -> Callable[[list[Pronunciation]], NDArray[np.float32]] | None:
+    """What phone strings would lose in a stream, since they are unlike the keyword's sounds; None where it has none."""
+    sounds = codes_of(keyword.sounds, model.phones)
+    heard = None if model.cohort is None else model.cohort.heard
+    if heard is None or not sounds:
+        return None
+    return lambda strings: heard.unlike(codes_of(as_text(strings), model.phones), sounds)
 
 
 def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:

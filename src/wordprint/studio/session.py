@@ -22,7 +22,7 @@ from wordprint.spot.correct import add_mistake
 from wordprint.spot.enrollment import Enrollment, Keyword, Shot
 from wordprint.spot.expect import threshold_of_same_rate
 from wordprint.spot.options import SpotConfig
-from wordprint.spot.pronounce import as_text, pronounce
+from wordprint.spot.pronounce import as_text, looked_up, pronounce
 from wordprint.spot.stream import Spotter
 from wordprint.spot.verdict import verdict
 from wordprint.studio.recordings import Recordings, decode
@@ -193,6 +193,8 @@ class Session:
     def _enrolled(self, keyword: str, files: list[Path], phones: str | None) -> Enrollment:
         """All keywords, this one made anew; what was corrected stays, and so do the false alarms that its threshold lets pass."""
         spotter = self.spotter()
+        if files and phones == ", ".join(as_text(looked_up(keyword, self.model.phones))):
+            phones = None  # is looked up again, and counts where the recordings say it
         spotter.enroll(keyword, files, phones=phones)
         old, made = self._enrollment.find(keyword), spotter.enrollment.named(keyword)
         if old is None:

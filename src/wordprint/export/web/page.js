@@ -8,7 +8,7 @@ window.wordprint = { spotter, spot: async (samples) => [...(await spotter.push(s
 const meters = spotter.config.keywords.map((word) => {
   const row = words.appendChild(document.createElement("li"));
   row.append(Object.assign(document.createElement("span"), { textContent: word.keyword }));
-  const meter = Object.assign(document.createElement("meter"), { min: 0, max: 1, high: word.threshold, optimum: 1 });
+  const meter = Object.assign(document.createElement("meter"), { min: Math.min(0, word.threshold - 0.25), max: 1, high: word.threshold, optimum: 1 });
   meter.setAttribute("aria-label", `how alike it is to ${word.keyword}; it fires at ${word.threshold.toFixed(2)}`);
   row.append(meter);
   return meter;
@@ -51,7 +51,7 @@ async function listen() {
 
 async function hear(samples) {
   (await spotter.push(samples)).forEach(show);
-  spotter.similarities.forEach((similarity, word) => { meters[word].value = Math.max(0, similarity); });
+  spotter.similarities.forEach((similarity, word) => { meters[word].value = Math.max(meters[word].min, similarity); });
 }
 
 function show(detection) {

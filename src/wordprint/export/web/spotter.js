@@ -137,7 +137,7 @@ export class Spotter {
     });
     best.forEach((one, word) => {
       const { sounds, threshold } = config.keywords[word];
-      if (!sounds.length || one.similarity < threshold) return;
+      if (!sounds.length || one.similarity < threshold - config.goodness.below) return;
       const [start, end] = [one.onset, one.offset].map((place) => place / config.frame_samples - first);
       one.similarity -= Math.min(...sounds.map((string) => this.shortfall(string, start, end)));
     });

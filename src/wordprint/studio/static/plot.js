@@ -13,7 +13,7 @@ const SETTLED_MS = 350; // after the last key, before a threshold is sent
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const narrow = matchMedia("(max-width: 640px)");
 
-const within = (value) => Math.min(1, Math.max(0, value));
+const within = (value, low = 0) => Math.min(1, Math.max(low, value));
 
 export class Plot {
   // `setThreshold(keyword, value)` saves it, and resolves to whether it could.
@@ -109,7 +109,7 @@ export class Plot {
   add(keyword) {
     const text = element("output");
     const node = element("div", { className: "handle", tabIndex: 0 }, element("i"), element("span", {}, keyword), text);
-    const settings = { role: "slider", "aria-label": `Threshold of ${keyword}`, "aria-orientation": "vertical", "aria-valuemin": 0, "aria-valuemax": 1 };
+    const settings = { role: "slider", "aria-label": `Threshold of ${keyword}`, "aria-orientation": "vertical", "aria-valuemin": -1, "aria-valuemax": 1 };
     for (const [name, value] of Object.entries(settings)) node.setAttribute(name, value);
     const handle = { keyword, node, text, value: 0, saved: 0, timer: 0, dragged: false };
     this.handles.set(keyword, handle);
@@ -129,7 +129,7 @@ export class Plot {
     const steps = { ArrowUp: STEP, ArrowRight: STEP, ArrowDown: -STEP, ArrowLeft: -STEP, PageUp: PAGE, PageDown: -PAGE, Home: -2, End: 2 };
     if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    this.show(handle, within(Math.round((handle.value + steps[event.key]) * 100) / 100));
+    this.show(handle, within(Math.round((handle.value + steps[event.key]) * 100) / 100, -1));
     this.draw();
     clearTimeout(handle.timer);
     handle.timer = setTimeout(() => this.save(handle), SETTLED_MS);
@@ -145,7 +145,7 @@ export class Plot {
     const begun = { y: event.clientY, value: handle.value };
     node.onpointermove = ({ clientY }) => {
       const value = begun.value - (clientY - begun.y) / (this.height - TOP - BOTTOM);
-      this.show(handle, within(Math.round(value * 100) / 100));
+      this.show(handle, within(Math.round(value * 100) / 100, -1)); // below 0 the handle stays at the bottom
       this.draw();
     };
     const release = () => {
