@@ -115,21 +115,6 @@ def test_rates_above_levels_by_hand():
     assert above_level(trials[:1], [0.1]) == []  # one point is no table
 
 
-def test_a_tenth_of_the_keywords_with_the_most_false_alarms_is_left_out():
-    hour, none = np.array([[0, HOUR]]), np.zeros(0)
-
-    def trial(scores, background=hour):
-        return Trial(
-            "a", 0, np.zeros((0, 2), int), none, none, np.array(scores), np.arange(len(scores)), background, np.ones(1, bool)
-        )
-
-    others = [trial([0.5, 0.4, 0.3, 0.2, 0.1]) for _ in range(9)]
-    often, silent = trial(np.linspace(0.9, 0.6, 20)), trial([], np.zeros((0, 2), int))
-    assert above_level([*others, often], [0.0] * 10) == [[0.5, 0.5], [1.0, 0.4], [2.0, 0.3]]
-    assert above_level([*others, often, silent], [0.0] * 11) == above_level([*others, often], [0.0] * 10)
-    assert above_level([silent], [0.0]) == []
-
-
 def test_the_table_holds_for_the_keywords_it_was_made_of(model, data, cohort, monkeypatch):
     made: list = []
     whole = calibration.make_keyword

@@ -43,8 +43,6 @@ MIN_LETTERS = 5
 RATES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """False alarms per hour that are looked up; those that would be fewer than COUNTED in all hours are left out."""
 COUNTED = 3
-OF_MOST = 0.1
-"""Of the keywords, those with the most false alarms: other forms of them are said."""
 SAYINGS = 10
 """Segments of a keyword, at most, that are compared with it."""
 _ENDS = ("start_sample", "end_sample")
@@ -138,24 +136,14 @@ def _measure(
 
 def above_level(trials: Sequence[Trial], levels: Sequence[float]) -> list[list[float]]:
     """Pairs of a rate of false alarms per hour, ascending, and the similarity above its level at which the keyword of a trial has
-    them; none where there are too few false alarms to count.
-
-    The rate is the mean over keywords, OF_MOST left out.
-    """
-    heard = [place for place, trial in enumerate(trials) if trial.hours > 0]
-    trials, levels = [trials[place] for place in heard], [levels[place] for place in heard]
-    if not trials:
-        return []
-    above = [np.sort(trial.false - level) for trial, level in zip(trials, levels, strict=True)]
-    hours = np.array([trial.hours for trial in trials])
-    bars = np.unique(np.concatenate(above))[::-1]
-    per_hour = np.array([len(one) - np.searchsorted(one, bars, side="right") for one in above]) / hours[:, None]
-    rates = np.sort(per_hour, axis=0)[: len(above) - round(OF_MOST * len(above))].mean(axis=0)
+    them; none where there are too few false alarms to count."""
+    shifted = [replace(trial, false=trial.false - level) for trial, level in zip(trials, levels, strict=True)]
+    hours = sum(trial.hours for trial in trials)
     pairs: list[list[float]] = []
     for rate in RATES:
-        place = int(np.searchsorted(rates, rate, side="right")) - 1  # the lowest bar that lets no more pass
-        if rate * hours.sum() >= COUNTED and 0 <= place < len(bars) - 1 and (not pairs or bars[place] < pairs[-1][1]):
-            pairs.append([rate, round(float(bars[place]), 4)])
+        above = shared_threshold(shifted, rate)
+        if rate * hours >= COUNTED and math.isfinite(above) and (not pairs or above < pairs[-1][1]):
+            pairs.append([rate, round(above, 4)])
     return pairs if len(pairs) > 1 else []
 
 
