@@ -26,6 +26,7 @@ from toy_model import padded, stream_of, word
 from wordprint import config, pipeline
 from wordprint.speech.audio import SAMPLE_RATE, to_int16, write_audio
 from wordprint.speech.textgrid import read_textgrid
+from wordprint.spot.options import SpotConfig
 from wordprint.stages.command import load
 from wordprint.stages.manifest import read_jsonl
 from wordprint.stages.receipt import read_receipt
@@ -161,7 +162,7 @@ def test_pipes(tmp_path):
     (tmp_path / "mono.raw").write_bytes(to_int16(speech).astype("<i2").tobytes())
     (tmp_path / "stereo32.raw").write_bytes((np.repeat(np.repeat(speech, 3), 2) * 2**31).astype("<i4").tobytes())  # 48 kHz
     shots = [padded(word("red", seed=seed), seed=seed) for seed in range(3)]
-    pipeline.enroll(None, "red", shots, tmp_path / "keywords.json")
+    pipeline.enroll(None, "red", shots, tmp_path / "keywords.json", SpotConfig(threshold=0.9))
     programs = tmp_path / "bin"
     programs.mkdir()
     stand_in(programs / "arecord", 'case "$*" in *S32*) cat stereo32.raw;; *raw*) cat mono.raw;; *) cat mono.wav;; esac')

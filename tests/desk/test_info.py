@@ -124,8 +124,8 @@ def test_an_enrollment_tells_its_keywords_and_their_shots(tmp_path):
     assert word["phones"] == ["L AY T S"]
     assert [shot["recording"] for shot in word["shots"]] == ["a.wav", "b.wav"]
     lines = [line.split() for line in as_text(facts).splitlines()]
-    assert ["recording", "start_s", "end_s", "level_db", "snr_db", "agreement", "warnings", "take"] in lines
-    assert ["b.wav", "0.2", "0.5", "-31.0", "–", "–", "clipped;", "short", "–"] in lines
+    assert ["recording", "start_s", "end_s", "level_db", "snr_db", "agreement", "warnings", "take", "shortfall"] in lines
+    assert ["b.wav", "0.2", "0.5", "-31.0", "–", "–", "clipped;", "short", "–", "0.0"] in lines
     for schema, error in (("wordprint.enrollment/2", EnrollmentError), ("wordprint.enrollment/1", InputError)):
         (tmp_path / "keywords.json").write_text(json.dumps({"schema": schema}))
         with pytest.raises(error, match=r"keywords\.json (is damaged|has schema).*enrollment/2"):
