@@ -55,6 +55,17 @@ def test_many_at_once_are_each_alone_and_the_best_string_counts(strings, frames,
         assert 0 <= found <= -(OF_FRAMES + OF_WORST) * LEAST_LIKELY + 1e-6
 
 
+@given(st.lists(st.lists(st.lists(st.integers(1, PHONES), min_size=1, max_size=9), min_size=1, max_size=3), min_size=1, max_size=6),
+       st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 1.2))  # fmt: skip
+def test_what_is_far_is_told_as_no_more_than_it_is_and_no_less_than_asked(strings, frames, seed, enough):
+    random = np.random.default_rng(seed)
+    scores = random.uniform(LEAST_LIKELY, 0, (frames, PHONES + 1)).astype(np.float32)
+    spans = np.sort(random.uniform(-5, frames + 5, (len(strings), 2)), axis=1)
+    exact, roughly = shortfalls(scores, strings, spans), shortfalls(scores, strings, spans, exact_below=enough)
+    assert (roughly <= exact + 1e-5).all()
+    assert ((roughly == exact) | (roughly >= enough - 1e-5)).all()
+
+
 def test_nothing_is_taken_from_what_says_the_string_and_more_the_worse_it_fits():
     said = [0, 0, 1, 1, 2, 2, 2, 3, 0]
     scores = np.full((len(said), PHONES + 1), -6.0)

@@ -194,7 +194,11 @@ def test_what_is_near_loses_what_its_phones_are_unlike_and_nothing_else_does(mod
             known = frames[: before.end_sample // FRAME - DELAY]
             for look, column in ((after, phone), (other, another)):
                 short = shortfalls(read_phones(known), [[(column,)]], [span])[0] if hit[number] else 0.0
-                assert look.similarities[number] == pytest.approx(before.similarities[number] - short, abs=2e-5)
+                left = before.similarities[number] - short
+                if left > 0.8 - READ_BELOW or not hit[number]:
+                    assert look.similarities[number] == pytest.approx(left, abs=2e-5)
+                else:  # how far below is of no matter
+                    assert left - 2e-5 <= look.similarities[number] <= 0.8 - READ_BELOW + 2e-5
         hits += hit.sum()
     assert 6 < hits < 2 * len(plain)
     assert [one.keyword for one in Spotter(reading, right).spot(STREAM)] == ["red", "blue", "red"]

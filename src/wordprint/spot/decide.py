@@ -50,9 +50,9 @@ class Decider:
         """From the next look on; a candidate that there is stays one, with the margin that it had."""
         self._thresholds: NDArray[np.float64] = np.asarray(thresholds, dtype=np.float64)
 
-    def near(self, similarities: ArrayLike, below: float) -> NDArray[np.int64]:
-        """The keywords whose similarities (W,) are hits, or so far below."""
-        return np.flatnonzero(np.asarray(similarities) >= self._thresholds - below)
+    def margins(self, similarities: ArrayLike) -> NDArray[np.float64]:
+        """How far similarities (W,) are above their thresholds."""
+        return np.asarray(similarities, np.float64) - self._thresholds
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -65,7 +65,7 @@ class Decider:
     def step(self, end_sample: int, similarities: ArrayLike, spans: ArrayLike | None = None) -> Peak | None:
         """One look, when `end_sample` samples were heard: `similarities` (W,) and the spans (W, 2) that have them; returns a peak
         when one is decided."""
-        margins = np.asarray(similarities, dtype=np.float64) - self._thresholds
+        margins = self.margins(similarities)
         hits = margins >= 0
         self._spent &= hits
         eligible = hits & ~self._spent

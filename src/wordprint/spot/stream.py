@@ -49,7 +49,7 @@ class Look(NamedTuple):
 
     end_sample: int
     similarities: NDArray[np.float32]
-    """(W,), -inf where there was nothing to look at; READ_BELOW a threshold they are those of vectors alone."""
+    """(W,), -inf where there was nothing to look at; READ_BELOW a threshold they may be too high, as phones aren't read."""
     spans: NDArray[np.int64]
     """(W, 2) where it begins and ends in the stream, in samples."""
     vectors: NDArray[np.float32]
@@ -304,10 +304,11 @@ class Spotter:
     def _check(self, similarities: NDArray[np.float32], spans: NDArray[np.float64]) -> None:
         """Take from the similarities (W,) that are hits or READ_BELOW what the phones of their spans (W, 2), in frames kept, are
         unlike the keywords' (wordprint.goodness)."""
-        scores = self.model.phones_of(self._frames)
-        near = [keyword for keyword in self._decider.near(similarities, READ_BELOW).tolist() if self._sounds[keyword]]
+        scores, margins = self.model.phones_of(self._frames), self._decider.margins(similarities)
+        near = [keyword for keyword in np.flatnonzero(margins >= -READ_BELOW).tolist() if self._sounds[keyword]]
         if scores is not None and near:
-            similarities[near] -= shortfalls(scores, [self._sounds[keyword] for keyword in near], spans[near])
+            strings, enough = [self._sounds[keyword] for keyword in near], margins[near] + READ_BELOW
+            similarities[near] -= shortfalls(scores, strings, spans[near], exact_below=enough)
 
     def _heard(self, spans: NDArray[np.float64], kept: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which spans (n, 2), in frames of the stream and of what is kept of it, have their middle inside the stream and are loud
