@@ -1,7 +1,7 @@
 """Real-time factor and peak memory of the spotter on one core: float and int8 model, 1 and 10 keywords.
 
 Each runs in a process of its own that does nothing but spot, from a file to detections. The keywords are loud pieces of
-the stream: what they are does not change the work.
+the stream: what they are does not change the work, and they have no pronunciation whose phones would be read.
 """
 
 from __future__ import annotations

@@ -18,8 +18,6 @@ LARGEST = 7
 """Codes are whole numbers from −7 to 7: four bits."""
 REACH = 3.5
 """What the largest code stands for, in standard deviations."""
-
-
 COMPARED = 600
 """Spans, the nearest, whose phones are compared with a keyword's."""
 EVERY = 2

@@ -49,7 +49,7 @@ def expected(model: Model, keyword: Keyword) -> Expected | None:
 
 
 def level(cohort: Cohort, model: Model, keyword: Keyword) -> float:
-    """How near a keyword comes to what is nearest to it in the cohort."""
+    """How near a keyword comes to what is nearest to it in the cohort: a similarity, less what phones take from it."""
     return cohort.level(keyword.prototypes, tried(keyword), codes_of(keyword.sounds, model.phones))
 
 

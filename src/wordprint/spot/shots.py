@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ DOUBTFUL = 0.35
 """A recording more similar than this to a spelling is of it: of 72 right recordings of known words one was less."""
 UNSAID = -0.2
 """Recordings that are less similar to a spelling, less what their phones are unlike it (wordprint.goodness), say something else: of
-36 keywords none was, and 89 % of pairs of recordings and another's name were."""
+36 keywords none was, and 88 % of pairs of recordings and another's name were."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Take:
     take: str = ""
     """Which time it is, of several."""
     scores: NDArray[np.float32] | None = None
-    """(T, 1 + P) what phones it has (wordprint.goodness), where the model reads them."""
+    """(T, 1 + P) natural logarithms: what phones its frames have (`SpanEmbedder.phones_in`), where the model reads them."""
 
 
 def read_takes(model: SpanEmbedder, recordings: Sequence[Recording], sample_rate: int) -> tuple[list[Take], list[str]]:
@@ -94,11 +94,7 @@ def make_shots(takes: Sequence[Take], sounds: Codes = ()) -> tuple[Shot, ...]:
     """Each take as a shot of the keyword, compared with the others and with its sounds."""
     vectors = np.stack([take.vector for take in takes])
     columns = zip(takes, _agreements(vectors), _twins(takes), strict=True)
-    shots = [_shot(take, agreement, twin) for take, agreement, twin in columns]
-    return tuple(
-        replace(shot, shortfall=round(shortfall_of(take.scores, sounds), 4)) if sounds and take.scores is not None else shot
-        for shot, take in zip(shots, takes, strict=True)
-    )
+    return tuple(_shot(take, agreement, twin, mean_shortfall([take], sounds)) for take, agreement, twin in columns)
 
 
 def _heard(recording: NDArray[Any], label: str, sample_rate: int) -> NDArray[np.float32]:
@@ -154,7 +150,7 @@ def _twins(takes: Sequence[Take]) -> list[str | None]:
     return [takes[other].label if other != number else None for number, other in enumerate(numbers)]
 
 
-def _shot(take: Take, agreement: float | None, twin: str | None) -> Shot:
+def _shot(take: Take, agreement: float | None, twin: str | None, shortfall: float | None) -> Shot:
     speech = take.speech
     warnings = [] if twin is None else [f"the same recording as {twin}: another take is better"]
     clipped = float(np.mean(np.abs(take.samples[speech.start_sample : speech.end_sample]) >= 0.999))
@@ -180,6 +176,7 @@ def _shot(take: Take, agreement: float | None, twin: str | None) -> Shot:
         agreement=agreement,
         warnings=tuple(warnings),
         take=take.take,
+        shortfall=round(shortfall or 0.0, 4),
     )
 
 
