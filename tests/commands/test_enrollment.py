@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +91,7 @@ def test_keywords_are_listed_renamed_tested_and_removed(here, capsys):
         (["keywords", "drop", "red"], "there is no action 'drop'; expected one of list, remove, rename, test"),
         (["keywords", "remove"], "0 names; expected 1"),
         (["keywords", "remove", "blue"], "no keyword is called 'blue'; expected 'red'"),
-        (["keywords", "rename", "red", " "], "' ' is no name"),
+        (["keywords", "rename", "red", " "], "the keyword is empty"),
         (["correct", "red"], "a keyword and recordings of its mistakes are needed"),
         (["enroll"], "error"),
         (["enroll", "red", "red0.wav", "--threshold", "0.5", "--false-alarms-per-hour", "1"], "are both set"),
@@ -106,3 +108,54 @@ def test_noise_is_refused(here, capsys):
     write_audio(here / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32))
     assert run("enroll", "red", "noise.wav") != 0
     assert "noise.wav holds no speech that stands out" in capsys.readouterr().err
+
+
+def test_corrections_say_what_they_change_and_what_they_do_not(here, capsys):
+    run("enroll", "red", "red0.wav", "--threshold", "0.3")
+    capsys.readouterr()
+    assert run("correct", "red", "red1.wav") == 0
+    said = capsys.readouterr()
+    assert "(threshold 0.30)" in said.out
+    assert "note: red1.wav still sets off 'red'; a higher threshold would not: --threshold " in said.err
+    assert run("correct", "red", "--threshold", "0.95", "green.wav") == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("'red': threshold 0.30 → 0.95\n")
+    assert "(threshold 0.95)" in said.out
+    assert said.err == ""
+    assert run("correct", "red", "red1.wav", "none.wav", "green.wav", "--missed", "--threshold", "0.5") == 0
+    said = capsys.readouterr()
+    assert "'red': threshold 0.95 → 0.50" in said.out
+    assert "note: none.wav does not exist" in said.err
+    assert "note: green.wav: unlike the other recordings" in said.err
+    assert Enrollment.load("keywords.json").named("red").threshold == 0.5
+    assert run("correct", "red", "--missed", "--threshold", "0.6") == 2
+
+
+def test_names_that_are_one_name_or_none(here, capsys):
+    assert run("enroll", "caf\u00e9", "red0.wav") == 0
+    assert run("enroll", "Cafe\u0301", "red1.wav") == 0
+    assert [keyword.keyword for keyword in Enrollment.load("keywords.json").keywords] == ["Caf\u00e9"]
+    capsys.readouterr()
+    assert run("enroll", "d\udce9", "red0.wav") == 2
+    assert run("keywords", "rename", "cafe\u0301", "d\udce9") == 2
+    assert capsys.readouterr().err.count("is no text; expected a word or a phrase in UTF-8") == 2
+    assert run("enroll", "a b c", "--phones", " ".join(["R"] * 40)) == 2
+    assert "takes about 3.1 s to say; expected a keyword of up to 3 s" in capsys.readouterr().err
+
+
+def test_keywords_that_are_enrolled_at_once_are_all_kept(here):
+    names = ["one", "two", "three", "four", "five", "six"]
+    with ThreadPoolExecutor() as pool:
+        assert set(pool.map(lambda name: run("enroll", name, "red0.wav"), names)) == {0}
+    assert sorted(keyword.keyword for keyword in Enrollment.load("keywords.json").keywords) == sorted(names)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes of POSIX")
+def test_a_link_stays_a_link_and_a_mode_a_mode(here):
+    run("enroll", "red", "red0.wav", "-o", "real.json")
+    os.symlink("real.json", "link.json")
+    os.chmod("real.json", 0o600)
+    assert run("enroll", "green", "green.wav", "-o", "link.json") == 0
+    assert Path("link.json").is_symlink()
+    assert Path("real.json").stat().st_mode & 0o777 == 0o600
+    assert len(Enrollment.load("real.json").keywords) == 2

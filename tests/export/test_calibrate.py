@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toy_model import write_model
+from toy_model import read_phones, write_model
 from wordprint.cohort import Cohort
 from wordprint.evaluate.stream_scores import HOUR, Trial
 from wordprint.export import calibrate as calibration
@@ -55,7 +55,9 @@ def test_the_live_code_has_the_false_alarms_that_were_counted(model, data, cohor
     for name, results in seen.items():
         whole = getattr(calibration, name)
         monkeypatch.setattr(
-            calibration, name, lambda *given, whole=whole, results=results: results.append(whole(*given)) or results[-1]
+            calibration,
+            name,
+            lambda *given, whole=whole, results=results, **named: results.append(whole(*given, **named)) or results[-1],
         )
     found = calibrate(model, data, cohort, 600.0, 5.0)
     (background,), (chosen,) = seen["_background"], seen["_keywords"]
@@ -118,7 +120,7 @@ def test_rates_above_levels_by_hand():
 def test_the_table_holds_for_the_keywords_it_was_made_of(model, data, cohort, monkeypatch):
     made: list = []
     whole = calibration.make_keyword
-    monkeypatch.setattr(calibration, "make_keyword", lambda *given: made.append(whole(*given)) or made[-1])
+    monkeypatch.setattr(calibration, "make_keyword", lambda *given, **named: made.append(whole(*given, **named)) or made[-1])
     found = calibrate(model, data, cohort, 60.0, 5.0)
     per_hour, above = np.array(found["above_level"]).T
     assert (np.diff(per_hour) > 0).all()
@@ -153,3 +155,12 @@ def test_single_words_are_no_running_speech(data, monkeypatch):
     assert np.array_equal(running_speech(data, everything), np.unique(places_of(data, everything)))
     monkeypatch.setattr("wordprint.export.sample.FEWEST_WORDS", 7)  # all have six: better these than none
     assert len(running_speech(data, everything)) == len(np.unique(places_of(data, everything)))
+
+
+def test_keywords_without_phones_to_read_are_measured_too(model, data, cohort, tmp_path):
+    """As by a model that reads none."""
+    reading = Model(write_model(tmp_path / "reading.onnx"))
+    reading.reads_phones, reading.phones_of = True, read_phones
+    found, plain = (calibrate(one, data, cohort, 600.0, 5.0) for one in (reading, model))
+    assert "unread" not in plain
+    assert found["unread"] == {name: plain[name] for name in ("above_level", "sayings")}

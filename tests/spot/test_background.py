@@ -10,6 +10,7 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.speech.audio import write_audio
 from wordprint.spot.background import Rate, heard_rate, read_background
 from wordprint.spot.enroll import enroll, make_keyword
+from wordprint.spot.options import SpotConfig
 
 
 def test_rates_and_thresholds_by_hand():
@@ -51,3 +52,16 @@ def test_enroll_sets_the_threshold_that_holds_there(model, surroundings, tmp_pat
         enroll(model, "red", recordings, false_alarms_per_hour=1.0)
     with pytest.raises(InputError, match="does not exist; expected a recording in which no keyword is said"):
         enroll(model, "red", recordings, false_alarms_per_hour=1.0, background=tmp_path / "none.wav")
+
+
+def test_a_muted_microphone_is_no_background(model):
+    keyword = make_keyword(model, "red", [padded(word("red"))], 0.0)
+    with pytest.raises(InputError, match=r"no sound above -60 dB in 90 s of background; .* is the microphone muted"):
+        heard_rate(model, keyword, np.zeros(90 * RATE, np.float32))
+    quiet_at_first = np.concatenate([np.zeros(60 * RATE, np.float32), padded(word("green"))])
+    assert np.isfinite(heard_rate(model, keyword, quiet_at_first).scores).all()
+
+
+def test_a_background_and_a_threshold(model):
+    with pytest.raises(ConfigError, match="threshold and background are both set"):
+        enroll(model, "red", [padded(word("red"))], config=SpotConfig(threshold=0.5), background="room.wav")

@@ -78,7 +78,7 @@ def test_similarities_with_mistakes_equal_a_naive_computation(model, enrollment)
         scores = []
         for one in before.vectors:
             own, other = float(one @ prototype), float(one @ vector)
-            scores.append(own - max(0.0, other - own))
+            scores.append(own - 2 * max(0.0, other - own))
         if np.isfinite(after.similarities[0]):
             assert after.similarities[0] <= max(scores) + 1e-5
             assert any(abs(after.similarities[0] - score) < 1e-5 for score in scores)
@@ -101,3 +101,16 @@ def test_a_typed_keyword_keeps_its_text_when_it_gets_recordings(model):
     np.testing.assert_allclose(made.prototypes[0], mean / np.linalg.norm(mean), atol=1e-5)
     assert made.phones == ("R",)
     assert set(TONES_HZ) >= {"red"}
+
+
+def test_shots_that_come_later_are_compared_with_those_before(model):
+    enrollment = enroll(model, "red", [padded(word("red"))])
+    (alone,) = enrollment.named("red").shots
+    assert alone.agreement is None
+    again, other = padded(word("red")), padded(word("green"))
+    shots = add_shots(model, enrollment, "red", [again, other]).named("red").shots
+    assert None not in [shot.agreement for shot in shots]
+    assert [shot.warnings for shot in shots[:2]] == [(), ("the same recording as recording 1: another take is better",)]
+    assert any(warning.startswith("unlike the other recordings") for warning in shots[2].warnings)
+    whole = enroll(model, "red", [padded(word("red")), again, other]).named("red").shots
+    assert [(shot.agreement, shot.warnings) for shot in shots] == [(shot.agreement, shot.warnings) for shot in whole]

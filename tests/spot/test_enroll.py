@@ -388,7 +388,8 @@ def test_what_hits_are_compared_with(reading, model, monkeypatch):
     assert make_keyword(reading, "red", shots("red"), 0.5).sounds == ()  # no pronunciation in this model's phones
     monkeypatch.setattr("wordprint.spot.enroll.pronounce", lambda text: ([("R",), ("X", "R")], [text]))
     guessed = make_keyword(reading, "redd", shots("red"), 0.5)
-    assert (guessed.sounds, guessed.phones, guessed.guessed) == (("R",), (), ())
+    assert (guessed.sounds, guessed.phones, guessed.guessed) == (("R",), (), ("redd",))
+    assert "the pronunciation of redd is a guess: R (say it with --phones)" in guessed.warnings
     assert make_keyword(reading, "redd", shots("blue"), 0.5).sounds == ()  # a name for something else
     assert make_keyword(reading, "redd", shots("red"), 0.5, recordings_alone=True).sounds == ()
     assert make_keyword(model, "redd", shots("red"), 0.5).sounds == ()  # it reads no phones

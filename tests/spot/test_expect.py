@@ -92,3 +92,11 @@ def test_a_shot_more_leaves_false_alarms_as_likely(ordinary):
 def test_a_damaged_cohort_is_told(tmp_path):
     with pytest.raises(ModelError, match="has a damaged wordprint"):
         _ = Model(write_model(tmp_path / "bands.onnx", cohort=b"no archive")).cohort
+
+
+def test_keywords_whose_phones_are_not_read_have_a_table_of_their_own(ordinary, monkeypatch):
+    red = enroll(ordinary, "red", [padded(word("red"))]).keywords[0]
+    unread = {"above_level": [[0.1, 0.2], [1.0, 0.1], [10.0, 0.0]], "sayings": None}
+    monkeypatch.setitem(ordinary.metadata["threshold"], "unread", unread)
+    assert expected(ordinary, red).above.tolist() == [0.2, 0.1, 0.0]
+    assert expected(ordinary, replace(red, sounds=("R",))).above.tolist() == [0.4, 0.3, 0.1]

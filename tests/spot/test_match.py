@@ -39,7 +39,7 @@ def naive(keywords, lengths_s, vectors, heard):
                 similarity = float(np.dot(vector, prototype))
                 if word.mistakes:
                     nearest = max(float(np.dot(vector, mistake.embedding)) for mistake in word.mistakes)
-                    similarity -= max(0.0, nearest - similarity)
+                    similarity -= 2 * max(0.0, nearest - similarity)
                 if similarity > best:
                     best, where = similarity, number
         found.append((best, where))
@@ -85,11 +85,11 @@ def test_a_thousand_keywords_share_a_few_lengths():
     assert which[::100].tolist() == [where for _, where in expected]
 
 
-def test_a_span_nearer_to_a_mistake_loses_what_it_is_nearer():
+def test_a_span_nearer_to_a_mistake_loses_twice_what_it_is_nearer():
     towards, away = (1.0, 0.0), (0.0, 1.0)
     keyword = Keyword("red", 0.5, 0.5, (towards,), (), mistakes=(Mistake("b.wav", 0.6, away),))
     vectors = np.array([[0.8, 0.6], [0.6, 0.8]], np.float32)
-    for vector, expected in zip(vectors, (0.8, 0.6 - 0.2), strict=True):
+    for vector, expected in zip(vectors, (0.8, 0.6 - 2 * 0.2), strict=True):
         matcher = Matcher([keyword])
         similarities, _ = matcher.best(np.tile(vector, (len(matcher.lengths_s), 1)), np.ones(len(matcher.lengths_s), bool))
         assert similarities[0] == pytest.approx(expected, abs=1e-6)

@@ -323,7 +323,7 @@ def test_enrolling_on_the_spotter(model):
         (np.zeros(160, np.int32), InputError, "int32"),
         (np.array([0.0, np.nan]), AudioError, "finite"),
         (np.array([0.0, -np.inf]), AudioError, "finite"),
-        (np.array([12_000.0]), AudioError, "give 16-bit audio as int16"),
+        (np.array([12_000.0]), AudioError, "say that it is 16-bit audio: int16 samples"),
     ],
 )
 def test_a_bad_chunk_is_refused_and_leaves_the_stream_as_it_was(model, enrollment, chunk, error, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import replace
 from json import dumps
@@ -13,9 +14,10 @@ from wordprint.errors import ConfigError, EnrollmentError, InputError
 from wordprint.model import Model
 from wordprint.spot.best import best_spans
 from wordprint.spot.correct import add_mistake, add_shots
-from wordprint.spot.enrollment import Enrollment, Keyword
+from wordprint.spot.enrollment import Enrollment, Keyword, tidy_name
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.verdict import verdict
+from wordprint.stages.manifest import alone_with
 from wordprint.stages.units import readable_bytes
 
 DEFAULT = Path("keywords.json")
@@ -67,34 +69,54 @@ def enroll(
 def correct(arguments: tuple[str, ...], missed: bool, threshold: float | None) -> None:
     name, arguments = first_that_ends(".onnx", arguments)
     file, arguments = first_that_ends(".json", arguments)
-    if not arguments or (len(arguments) < 2 and threshold is None):
+    if not arguments or (len(arguments) < 2 and (missed or threshold is None)):
         usage = 'wordprint correct [KEYWORDS.json] "lights on" false-alarm.wav …, or missed.wav … --missed'
         raise ConfigError("a keyword and recordings of its mistakes are needed", remedy=usage)
     path, model = Path(file or DEFAULT), Model(name)
-    enrollment = Enrollment.load(path)
-    enrollment.check(model, str(path))
+    with alone_with(path):
+        enrollment = Enrollment.load(path)
+        enrollment.check(model, str(path))
+        _corrected(model, enrollment, arguments, missed, threshold).save(path)
+
+
+def _corrected(
+    model: Model, enrollment: Enrollment, arguments: tuple[str, ...], missed: bool, threshold: float | None
+) -> Enrollment:
     keyword, recordings = enrollment.named(arguments[0]), arguments[1:]
+    if missed:
+        enrollment = _is(model, enrollment, keyword, recordings)
     if threshold is not None:
         enrollment = enrollment.with_threshold(keyword.keyword, threshold)
-        print(f"'{keyword.keyword}': threshold {keyword.threshold:.2f} → {threshold:.2f}")
-    if recordings and missed:
-        enrollment = add_shots(model, enrollment, keyword.keyword, recordings)
-        keyword = enrollment.named(keyword.keyword)
-        print(f"'{keyword.keyword}' has {len(keyword.shots)} recordings now")
-    elif recordings:
-        enrollment = _not(model, enrollment, keyword, recordings)
-    enrollment.save(path)
+    if (now := enrollment.named(keyword.keyword).threshold) != keyword.threshold:
+        print(f"'{keyword.keyword}': threshold {keyword.threshold:.2f} → {now:.2f}")
+    if not missed:
+        enrollment = _not(model, enrollment, keyword.keyword, recordings)
+    return enrollment
 
 
-def _not(model: Model, enrollment: Enrollment, keyword: Keyword, recordings: tuple[str, ...]) -> Enrollment:
+def _is(model: Model, enrollment: Enrollment, keyword: Keyword, recordings: tuple[str, ...]) -> Enrollment:
+    """With the recordings as further shots."""
+    enrollment = add_shots(model, enrollment, keyword.keyword, recordings)
+    made, known = enrollment.named(keyword.keyword), verdict(model, keyword).problems
+    for line in verdict(model, made).problems:
+        if line not in known:
+            print(f"note: {line}", file=sys.stderr)
+    print(f"'{made.keyword}' has {len(made.shots)} recordings now")
+    return enrollment
+
+
+def _not(model: Model, enrollment: Enrollment, name: str, recordings: tuple[str, ...]) -> Enrollment:
     """With the best span of each recording remembered as a mistake."""
     for recording in recordings:
-        only = replace(enrollment, keywords=(enrollment.named(keyword.keyword),))
+        only = replace(enrollment, keywords=(enrollment.named(name),))
         (best,) = best_spans(model, only, recording)
-        enrollment = add_mistake(enrollment, keyword.keyword, best.vector, recording)
-        after = replace(enrollment, keywords=(enrollment.named(keyword.keyword),))
-        (now,) = best_spans(model, after, recording)
+        enrollment = add_mistake(enrollment, name, best.vector, recording)
+        keyword = enrollment.named(name)
+        (now,) = best_spans(model, replace(enrollment, keywords=(keyword,)), recording)
         print(f"{recording}: similarity {best.similarity:.2f} → {now.similarity:.2f} (threshold {keyword.threshold:.2f})")
+        if now.similarity >= keyword.threshold:
+            remedy = f"--threshold {math.floor(now.similarity * 100) / 100 + 0.01:.2f}"
+            print(f"note: {recording} still sets off '{name}'; a higher threshold would not: {remedy}", file=sys.stderr)
     return enrollment
 
 
@@ -118,7 +140,8 @@ def keywords(arguments: tuple[str, ...]) -> None:
     if action not in actions:
         raise ConfigError(f"there is no action '{action}'", expected=f"one of {', '.join(actions)}")
     path = Path(file or DEFAULT)
-    actions[action](path, Enrollment.load(path), names, model)
+    with alone_with(path):
+        actions[action](path, Enrollment.load(path), names, model)
 
 
 def _list(path: Path, enrollment: Enrollment, names: list[str], model: str | None) -> None:
@@ -139,12 +162,10 @@ def _remove(path: Path, enrollment: Enrollment, names: list[str], model: str | N
 
 def _rename(path: Path, enrollment: Enrollment, names: list[str], model: str | None) -> None:
     _require(names, 2, "rename KEYWORD NEW")
-    keyword, new = enrollment.named(names[0]), " ".join(names[1].split())
+    keyword, new = enrollment.named(names[0]), tidy_name(names[1])
     taken = enrollment.find(new)
-    if not new or (taken is not None and taken is not keyword):
-        raise EnrollmentError(
-            f"'{names[1]}' is {'the name of another keyword' if new else 'no name'}", expected="a name that is free"
-        )
+    if taken is not None and taken is not keyword:
+        raise EnrollmentError(f"'{new}' is the name of another keyword", expected="a name that is free")
     renamed = tuple(replace(word, keyword=new) if word is keyword else word for word in enrollment.keywords)
     replace(enrollment, keywords=renamed).save(path)
     print(f"'{keyword.keyword}' is now '{new}' in {path}")

@@ -151,7 +151,9 @@ def _enrollment(path: Path) -> Facts:
         shots = [{name: value for name, value in asdict(shot).items() if name != "embedding"} for shot in word.shots]
         shots = [shot | {"warnings": "; ".join(shot["warnings"])} for shot in shots]
         figures = {"keyword": word.keyword, "threshold": word.threshold, "duration_s": word.duration_s}
-        keywords.append({**figures, "phones": list(word.phones), "shots": shots, "rejected": list(word.rejected)})
+        keywords.append(
+            {**figures, "phones": list(word.phones), "sounds": list(word.sounds), "shots": shots, "rejected": list(word.rejected)}
+        )
     return {"model": enrollment.model, "model_digest": enrollment.model_digest, "keywords": keywords}
 
 

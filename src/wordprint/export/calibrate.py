@@ -12,6 +12,7 @@ import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,8 @@ def calibrate(model: Model, dataset: WordDataset, cohort: Cohort, target_per_hou
     """What the model says of thresholds, and how it was found, for its metadata.
 
     `above_level` are pairs of false alarms per hour and the similarity above a keyword's level in the `cohort` at which keywords
-    have them; `sayings` tells how many will be missed (wordprint.spot.sayings); `similarity` is one threshold for all with
-    `target_per_hour`, for those who can't know a level. Deterministic.
+    have them; `sayings` tells how many will be missed (wordprint.spot.sayings); `unread` holds both of keywords whose phones aren't
+    read; `similarity` is one threshold for all with `target_per_hour`, for those who can't know a level. Deterministic.
     Validation holds enough when at least one false alarm is allowed in its keywords × hours: with fewer the rate can't be
     measured. Falls back to FALLBACK, and says why, where the dataset holds too few unseen words.
     """
@@ -111,22 +112,30 @@ def _measure(
     background = _background(dataset, [unseen, np.flatnonzero(heard & ~of_unseen)], minutes)
     config = SpotConfig()
     shots = [_shots(dataset, tokens, unseen) for tokens in chosen]
-    keywords = [_enroll(model, dataset, taken) for taken in shots]
-    levels = [level(cohort, model, keyword) for keyword in keywords]
-    wanted = tuple(replace(keyword, threshold=low) for keyword, low in zip(keywords, levels, strict=True))
+    ways = (False, True) if model.reads_phones else (False,)
+    keywords = [[_enroll(model, dataset, taken, recordings_alone=alone) for taken in shots] for alone in ways]
+    levels = [[level(cohort, model, keyword) for keyword in those] for those in keywords]
+    wanted = tuple(replace(one, threshold=low) for one, low in zip(chain(*keywords), chain(*levels), strict=True))
     looks, scores = _listen(Spotter(model, Enrollment(model.name, model.digest, wanted), config), dataset, background)
-    trials = [_trial(dataset, background, looks, scores[n], n, tokens, shots[n]) for n, tokens in enumerate(chosen)]
-    threshold = min(1.0, math.floor(max(-1.0, shared_threshold(trials, target_per_hour)) * 1e4) / 1e4 + 1e-4)
-    hits = np.concatenate([trial.hits for trial in trials])
+    trials = [
+        [_trial(dataset, background, looks, row, *of) for row, *of in zip(rows, chosen, shots, strict=True)]
+        for rows in scores.reshape(len(ways), len(chosen), -1)
+    ]
+    read, *unread = [
+        {"above_level": above_level(heard, low), "sayings": _sayings(model, dataset, chosen, shots, those)}
+        for heard, low, those in zip(trials, levels, keywords, strict=True)
+    ]
+    threshold = min(1.0, math.floor(max(-1.0, shared_threshold(trials[0], target_per_hour)) * 1e4) / 1e4 + 1e-4)
+    hits = np.concatenate([trial.hits for trial in trials[0]])
     return {
         "similarity": round(threshold, 4),
         "target_false_alarms_per_hour": target_per_hour,
-        "above_level": above_level(trials, levels),
-        "sayings": _sayings(model, dataset, chosen, shots, keywords),
-        "false_alarms": sum(int((trial.false >= threshold).sum()) for trial in trials),
-        "keyword_hours": round(sum(trial.hours for trial in trials), 3),
+        **read,
+        **({"unread": unread[0]} if unread else {}),
+        "false_alarms": sum(int((trial.false >= threshold).sum()) for trial in trials[0]),
+        "keyword_hours": round(sum(trial.hours for trial in trials[0]), 3),
         "background_hours": round(background.hours, 3),
-        "keywords": len(keywords),
+        "keywords": len(chosen),
         "shots": SHOTS,
         "spoken": len(hits),
         "missed": int((hits < threshold).sum()),
@@ -202,10 +211,10 @@ def _shots(dataset: WordDataset, tokens: NDArray[np.int64], unseen: NDArray[np.i
     return np.sort(tokens[order[:SHOTS]])
 
 
-def _enroll(model: Model, dataset: WordDataset, shots: NDArray[np.int64]) -> Keyword:
+def _enroll(model: Model, dataset: WordDataset, shots: NDArray[np.int64], *, recordings_alone: bool) -> Keyword:
     codes, names = dataset.codes("words")
     recordings = [to_float32(dataset.segment_audio(int(shot))) for shot in shots]
-    return make_keyword(model, names[codes[shots[0]]], recordings, 0.0)
+    return make_keyword(model, names[codes[shots[0]]], recordings, 0.0, recordings_alone=recordings_alone)
 
 
 def _background(dataset: WordDataset, segments: Sequence[NDArray[np.int64]], minutes: float) -> Background:
@@ -233,7 +242,6 @@ def _trial(
     background: Background,
     looks: Looks,
     scores: NDArray[np.float32],
-    number: int,
     tokens: NDArray[np.int64],
     shots: NDArray[np.int64],
 ) -> Trial:
@@ -247,6 +255,4 @@ def _trial(
         if token not in shots:
             spoken.append([background.bounds[utterance, 0] + dataset.at(n, np.array([token]))[0] for n in _ENDS])
     clear = np.setdiff1d(np.arange(len(order)), which[there])
-    return score_trial(
-        str(number), 0, looks, scores, np.array(sorted(spoken), np.int64).reshape(-1, 2), background.bounds[np.sort(clear)]
-    )
+    return score_trial("", 0, looks, scores, np.array(sorted(spoken), np.int64).reshape(-1, 2), background.bounds[np.sort(clear)])

@@ -25,7 +25,7 @@ from wordprint.goodness import BEFORE, LEAST_LIKELY, OF_FRAMES, OF_WORST, codes_
 from wordprint.model import HEAD_KEY, Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment
-from wordprint.spot.match import Matcher
+from wordprint.spot.match import STEEPNESS, Matcher
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import READ_BELOW
 from wordprint.stages.manifest import atomic_path, write_json
@@ -87,6 +87,7 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
         "min_power": 10 ** (config.min_level_db / 10),
         "silence": _list(model.silence),
         "state": base64.b64encode(model.silent_state.astype("<f4").tobytes()).decode("ascii"),
+        "steepness": STEEPNESS,
         "lengths_s": matcher.lengths_s.tolist(),
         "goodness": {
             "below": READ_BELOW,

@@ -54,7 +54,10 @@ def read_audio(source: Source, start_s: float = 0.0, end_s: float | None = None)
             between = f"between {start_s:g} s and {'its end' if end_s is None else f'{end_s:g} s'}"
             raise AudioError(f"{recording.name} holds no audio {between}", reason="empty_audio")
     with reading(source):
-        return resample(blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate, SAMPLE_RATE)
+        samples = resample(blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate, SAMPLE_RATE)
+    if not len(samples):
+        raise _empty(recording.name)
+    return samples
 
 
 def stream_audio(source: Source, block_s: float = 1.0) -> Iterator[NDArray[np.float32]]:

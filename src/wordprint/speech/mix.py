@@ -47,7 +47,7 @@ def require_scale(samples: NDArray[np.float32], name: str) -> None:
         raise AudioError(
             f"{name} holds samples up to {peak:.6g}",
             expected="full scale ±1",
-            remedy="give 16-bit audio as int16, or divide it by 32768",
+            remedy="say that it is 16-bit audio: int16 samples, or --format s16 of a pipe",
             reason="not_full_scale",
         )
 

@@ -40,7 +40,7 @@ class Rate:
 def heard_rate(model: Model, keyword: Keyword, samples: NDArray[np.float32]) -> Rate:
     """What the keyword's events are in audio (N,) at 16 kHz in which it isn't said, by the looks of the live code.
 
-    Raises InputError for less than a minute.
+    Raises InputError for less than a minute, and for silence.
     """
     from wordprint.spot.stream import Spotter  # which enrolls, and so needs this module
 
@@ -54,6 +54,9 @@ def heard_rate(model: Model, keyword: Keyword, samples: NDArray[np.float32]) -> 
     for look in spotter.looks(samples):
         event, score = look.end_sample // refractory, float(look.similarities[0])
         best[event] = max(score, best.get(event, -1.0))
+    if max(best.values()) == -1.0:
+        quiet = f"no sound above {spotter.config.min_level_db:g} dB in {lasting_s:.0f} s of background"
+        raise InputError(quiet, expected="what is heard where the keyword will be listened for", remedy="is the microphone muted?")
     return Rate(np.sort(np.array(list(best.values())))[::-1], lasting_s / 3600)
 
 

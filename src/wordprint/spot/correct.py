@@ -14,7 +14,7 @@ from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment, Mistake
 from wordprint.spot.expect import threshold_of_same_rate
-from wordprint.spot.shots import Recording, joined, make_shots, read_takes, rounded
+from wordprint.spot.shots import Recording, compared, joined, make_shots, read_takes, rounded
 from wordprint.spot.spans import likely_duration_s
 
 MOST_MISTAKES = 50
@@ -42,8 +42,7 @@ def add_shots(
     takes, rejected = read_takes(model, recordings, sample_rate)
     if not takes:
         raise EnrollmentError(f"no usable recording of '{keyword.keyword}': {'; '.join(rejected)}")
-    fresh = make_shots(takes, codes_of(keyword.sounds, model.phones))
-    shots = (*keyword.shots, *fresh)
+    shots = compared([*keyword.shots, *make_shots(takes, codes_of(keyword.sounds, model.phones))])
     strings = [tuple(phones.split()) for phones in keyword.phones]
     spelled = model.spell(strings) if strings else None
     made = replace(
@@ -52,5 +51,6 @@ def add_shots(
         duration_s=round(likely_duration_s([shot.end_s - shot.start_s for shot in shots], strings), 3),
         shots=shots,
         rejected=(*keyword.rejected, *rejected),
+        voices=0,
     )
     return enrollment.add(replace(made, threshold=threshold_of_same_rate(model, keyword, made)))

@@ -26,12 +26,13 @@ from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.background import heard_rate, read_background
-from wordprint.spot.enrollment import Enrollment, Keyword, Shot
+from wordprint.spot.enrollment import Enrollment, Keyword, Shot, tidy_name
 from wordprint.spot.expect import default_threshold, expected
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, looked_up, parse_phones, pronounce
 from wordprint.spot.shots import (
     DOUBTFUL,
+    MAX_SPEECH_S,
     UNSAID,
     Recording,
     Take,
@@ -42,8 +43,9 @@ from wordprint.spot.shots import (
     read_takes,
     rounded,
 )
-from wordprint.spot.spans import likely_duration_s
+from wordprint.spot.spans import likely_duration_s, spelled_duration_s
 from wordprint.spot.voices import spoken
+from wordprint.stages.manifest import alone_with
 
 
 def enroll(
@@ -74,20 +76,15 @@ def enroll(
     `false_alarms_per_hour` times in an hour of ordinary speech, by default as often as the model was exported for; or in
     `background`, a recording of the user's surroundings in which the keyword isn't said.
     """
-    if config.threshold is not None and false_alarms_per_hour is not None:
-        raise ConfigError("threshold and false_alarms_per_hour are both set", expected="one of them: the second sets the first")
+    if config.threshold is not None and (false_alarms_per_hour is not None or background is not None):
+        other = "background" if false_alarms_per_hour is None else "false_alarms_per_hour"
+        raise ConfigError(f"threshold and {other} are both set", expected="one of them: the second sets the first")
     if false_alarms_per_hour is not None and not 0 < false_alarms_per_hour < math.inf:
         raise ConfigError(f"false_alarms_per_hour is {false_alarms_per_hour:g}", expected="a number above 0, such as 0.5")
     engine = model if isinstance(model, Model) else Model(model)
     if output is not None and Path(output).is_dir():
         raise InputError(kind_of(output), expected="an enrollment to write or add to", remedy="name a file: -o keywords.json")
-    if enrollment is not None:
-        enrollment.check(engine)
-    elif output is not None and Path(output).exists():
-        enrollment = Enrollment.load(output)
-        enrollment.check(engine, str(output), "write to another file with -o, or delete it")
-    else:
-        enrollment = Enrollment(engine.name, engine.digest)
+    known = _known(engine, enrollment, output)
     made = make_keyword(
         engine,
         keyword,
@@ -100,10 +97,24 @@ def enroll(
     )
     if config.threshold is None:
         made = replace(made, threshold=_threshold(engine, made, false_alarms_per_hour, background))
-    enrollment = enrollment.add(made)
-    if output is not None:
-        enrollment.save(output)
-    return enrollment
+    if output is None:
+        return known.add(made)
+    with alone_with(output):  # what others have enrolled meanwhile stays
+        known = _known(engine, enrollment, output).add(made)
+        known.save(output)
+    return known
+
+
+def _known(model: Model, enrollment: Enrollment | None, output: str | Path | None) -> Enrollment:
+    """The keywords that another is added to, those of the file `output` where no `enrollment` is given."""
+    if enrollment is not None:
+        enrollment.check(model)
+        return enrollment
+    if output is None or not Path(output).exists():
+        return Enrollment(model.name, model.digest)
+    found = Enrollment.load(output)
+    found.check(model, str(output), "write to another file with -o, or delete it")
+    return found
 
 
 def _threshold(model: Model, keyword: Keyword, per_hour: float | None, background: str | Path | None) -> float:
@@ -147,6 +158,8 @@ def make_keyword(
     if len(voices) and spelled is not None:
         prototypes = [normalised(voices.mean(axis=0) + spelled.mean(axis=0))]
     elif not len(recordings) and spelled is not None:
+        if (lasting_s := spelled_duration_s(strings)) > MAX_SPEECH_S:
+            raise InputError(f"'{name}' takes about {lasting_s:.1f} s to say", expected=f"a keyword of up to {MAX_SPEECH_S:g} s")
         prototypes = [normalised(vector) for vector in spelled]
     else:
         takes, rejected = read_takes(model, recordings, sample_rate)
@@ -158,7 +171,7 @@ def make_keyword(
         embeddings = np.stack([take.vector for take in takes])
         if phones is None and spelled is not None and (spelled @ normalised(embeddings.mean(axis=0))).max() < DOUBTFUL:
             strings, spelled = [], None  # the name says something else than the recordings, or they are in another language
-        sounds = strings if phones is not None or recordings_alone else _said(model, name, takes, strings)
+        sounds, guessed = (strings, []) if phones is not None or recordings_alone else _said(model, name, takes, strings)
         shots = make_shots(takes, codes_of(as_text(sounds), model.phones))
         prototypes = [joined(embeddings, spelled)]
     return Keyword(
@@ -186,25 +199,28 @@ def _pronounced(
     return ([] if recordings_alone else looked_up(name, model.phones)), []
 
 
-def _said(model: SpanEmbedder, name: str, takes: Sequence[Take], strings: list[Pronunciation]) -> list[Pronunciation]:
-    """The pronunciations that hits are compared with: those given, or else a guess; none where the recordings don't say it."""
+def _said(
+    model: SpanEmbedder, name: str, takes: Sequence[Take], strings: list[Pronunciation]
+) -> tuple[list[Pronunciation], list[str]]:
+    """The pronunciations that hits are compared with, those given or else a guess, and the words guessed; none where the
+    recordings don't say it."""
+    guessed: list[str] = []
     if not model.reads_phones:
-        return []
+        return [], []
     if not strings:
         with contextlib.suppress(InputError):  # a name without letters
-            strings = [string for string in pronounce(name)[0] if set(model.phones).issuperset(string)]
+            strings, guessed = pronounce(name)
+            strings = [string for string in strings if set(model.phones).issuperset(string)]
     short = mean_shortfall(takes, codes_of(as_text(strings), model.phones))
     if short is None:
-        return []
+        return [], []
     mean = normalised(np.mean([take.vector for take in takes], axis=0))
-    return strings if float((model.spell(strings) @ mean).max()) - short >= UNSAID else []
+    return (strings, guessed) if float((model.spell(strings) @ mean).max()) - short >= UNSAID else ([], [])
 
 
 def _checked(keyword: str, threshold: float, sample_rate: int) -> str:
     """The keyword with single spaces; raises InputError for one that is none, and for numbers that make no sense."""
-    name = " ".join(keyword.split())
-    if not name:
-        raise InputError("the keyword is empty", expected="a word or a phrase")
+    name = tidy_name(keyword)
     if os.path.isfile(name):
         raise InputError(
             f"the keyword '{name}' is a file",

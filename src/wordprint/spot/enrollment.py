@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import unicodedata
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -43,7 +45,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A false alarm that was corrected: a span that is nearer to it than to the keyword is none."""
+    """A false alarm that was corrected: a span that is nearer to it than to the keyword loses similarity."""
 
     recording: str
     similarity: float
@@ -82,9 +84,8 @@ class Keyword:
         if len(self.shots) == 1:
             lines.append("one recording: three or more are better")
         if self.guessed:
-            lines.append(
-                f"the pronunciation of {', '.join(self.guessed)} is a guess: {' or '.join(self.phones)} (say it with --phones)"
-            )
+            strings = " or ".join(self.phones or self.sounds)
+            lines.append(f"the pronunciation of {', '.join(self.guessed)} is a guess: {strings} (say it with --phones)")
         agreements = [shot.agreement - shot.shortfall for shot in self.shots if shot.agreement is not None]
         if agreements and median(agreements) < self.threshold:
             typical = f"{median(agreements):.2f} alike, the threshold is {self.threshold:.2f}"
@@ -157,8 +158,8 @@ class Enrollment:
                 )
 
     def save(self, path: str | Path) -> None:
-        """Write as one JSON object, atomically."""
-        write_text(path, to_line({"schema": SCHEMA, **asdict(self)}))
+        """Write as one JSON object, atomically; where a link leads, if it is one."""
+        write_text(os.path.realpath(path), to_line({"schema": SCHEMA, **asdict(self)}))
 
     @classmethod
     def load(cls, path: str | Path) -> Enrollment:
@@ -178,9 +179,21 @@ class Enrollment:
             raise EnrollmentError(f"{path} is damaged ({error})", expected=f"JSON of {SCHEMA}", remedy=remedy) from error
 
 
+def tidy_name(name: str) -> str:
+    """The name of a keyword with single spaces and composed letters; raises InputError for one that is empty or no text."""
+    tidy = " ".join(unicodedata.normalize("NFC", name).split())
+    if not tidy:
+        raise InputError("the keyword is empty", expected="a word or a phrase")
+    try:
+        tidy.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"the keyword {name!a} is no text", expected="a word or a phrase in UTF-8") from None
+    return tidy
+
+
 def plain_name(name: str) -> str:
     """What two names of one keyword have in common."""
-    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").replace("-", " ").casefold().split())
 
 
 def _keyword_from_json(record: dict[str, Any]) -> Keyword:

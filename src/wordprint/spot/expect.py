@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +42,17 @@ class Expected:
 
 def expected(model: Model, keyword: Keyword) -> Expected | None:
     """What is to be expected of a keyword; None where the model has no cohort."""
-    table = model.metadata["threshold"].get("above_level")
+    table = measured(model, keyword).get("above_level")
     if model.cohort is None or not table:
         return None
     per_hour, above = np.array(table, np.float64).T
     return Expected(level(model.cohort, model, keyword), per_hour, above)
+
+
+def measured(model: Model, keyword: Keyword) -> dict[str, Any]:
+    """What was measured at export of keywords like this one: whose phones are read, or those that have none to read."""
+    found: dict[str, Any] = model.metadata["threshold"]
+    return found if keyword.sounds else found.get("unread", found)
 
 
 def level(cohort: Cohort, model: Model, keyword: Keyword) -> float:

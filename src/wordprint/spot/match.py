@@ -15,6 +15,10 @@ ONE_THREAD = 250_000
 times as much beside other work."""
 
 
+STEEPNESS = 2
+"""How much a span loses, in terms of how much nearer it is to a mistake than to the keyword."""
+
+
 class Matcher:
     """The prototypes of W keywords, and the G lengths of spans that are tried for them: `lengths_s` (G,), ascending."""
 
@@ -55,12 +59,12 @@ class Matcher:
         return np.asarray(~self._not_mine[:, self._first])
 
     def _similarities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, P), less by how much a span is nearer to a mistake than to the prototype."""
+        """(n, P), less STEEPNESS times by how much a span is nearer to a mistake than to the prototype."""
         similarities = np.empty((len(vectors), len(self._prototypes)), np.float32)
         together = max(1, ONE_THREAD // max(1, vectors.size))
         for first in range(0, len(self._prototypes), together):
             np.matmul(vectors, self._prototypes[first : first + together].T, out=similarities[:, first : first + together])
         for prototypes, mistakes in self._mistakes:
             nearer = (vectors @ mistakes.T).max(axis=1, keepdims=True) - similarities[:, prototypes]
-            similarities[:, prototypes] -= np.maximum(nearer, 0)
+            similarities[:, prototypes] -= STEEPNESS * np.maximum(nearer, 0)
         return np.asarray(similarities)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wordprint.model import Model
 from wordprint.spot.enrollment import Keyword
+from wordprint.spot.expect import measured
 from wordprint.spot.shots import joined
 
 SHARES = np.linspace(0.05, 0.95, 19)
@@ -34,7 +35,7 @@ class Sayings:
 
 def sayings(model: Model, keyword: Keyword) -> Sayings | None:
     """What is to be expected of a keyword; None of one with fewer than two recordings, or where the model doesn't know."""
-    table = model.metadata["threshold"].get("sayings")
+    table = measured(model, keyword).get("sayings")
     found = left_out(model, keyword)
     return None if table is None or found is None else Sayings(table["offset"] + table["slope"] * found + np.array(table["about"]))
 

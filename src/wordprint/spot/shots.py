@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ CLIPPED_SHARE = 0.001
 """Share of samples at full scale from which a shot is called clipped."""
 UNLIKE = 0.3
 """A shot less similar than this to the mean of the others is most likely another word, or cut off."""
+UNALIKE, TWICE = "unlike the other recordings", "the same recording"
+"""How warnings begin that follow from other shots."""
 SAME = 0.55
 """Two stretches of one recording that are more alike than this are the same keyword, said twice."""
 
@@ -92,9 +94,21 @@ def mean_shortfall(takes: Sequence[Take], strings: Codes) -> float | None:
 
 def make_shots(takes: Sequence[Take], sounds: Codes = ()) -> tuple[Shot, ...]:
     """Each take as a shot of the keyword, compared with the others and with its sounds."""
-    vectors = np.stack([take.vector for take in takes])
-    columns = zip(takes, _agreements(vectors), _twins(takes), strict=True)
-    return tuple(_shot(take, agreement, twin, mean_shortfall([take], sounds)) for take, agreement, twin in columns)
+    return compared([_shot(take, mean_shortfall([take], sounds)) for take in takes])
+
+
+def compared(shots: Sequence[Shot]) -> tuple[Shot, ...]:
+    """The shots of a keyword with how alike each is to the others, and a warning of one that isn't, or that is there twice."""
+    first: dict[tuple[float, ...], Shot] = {}
+    found = []
+    for shot, agreement in zip(shots, _agreements(np.array([shot.embedding for shot in shots], np.float32)), strict=True):
+        warnings = [warning for warning in shot.warnings if not warning.startswith((TWICE, UNALIKE))]
+        if (twin := first.setdefault(shot.embedding, shot)) is not shot:
+            warnings.append(f"{TWICE} as {twin.recording}: another take is better")
+        if agreement is not None and agreement < UNLIKE:
+            warnings.append(f"{UNALIKE} (similarity {agreement:.2f})")
+        found.append(replace(shot, agreement=agreement, warnings=tuple(warnings)))
+    return tuple(found)
 
 
 def _heard(recording: NDArray[Any], label: str, sample_rate: int) -> NDArray[np.float32]:
@@ -142,17 +156,8 @@ def _takes(model: SpanEmbedder, label: str, samples: NDArray[np.float32], speech
     ]
 
 
-def _twins(takes: Sequence[Take]) -> list[str | None]:
-    """For each take the label of an earlier one with the same samples, or None."""
-    first: dict[bytes, int] = {}
-    cut = [take.samples[take.speech.start_sample : take.speech.end_sample].tobytes() for take in takes]
-    numbers = [first.setdefault(samples, number) for number, samples in enumerate(cut)]
-    return [takes[other].label if other != number else None for number, other in enumerate(numbers)]
-
-
-def _shot(take: Take, agreement: float | None, twin: str | None, shortfall: float | None) -> Shot:
-    speech = take.speech
-    warnings = [] if twin is None else [f"the same recording as {twin}: another take is better"]
+def _shot(take: Take, shortfall: float | None) -> Shot:
+    speech, warnings = take.speech, []
     clipped = float(np.mean(np.abs(take.samples[speech.start_sample : speech.end_sample]) >= 0.999))
     if clipped > CLIPPED_SHARE:
         warnings.append(f"clipped ({clipped:.1%} of the samples at full scale): record it at a lower level")
@@ -164,8 +169,6 @@ def _shot(take: Take, agreement: float | None, twin: str | None, shortfall: floa
     for other in take.left_out:
         start_s, end_s = other.start_sample / SAMPLE_RATE, other.end_sample / SAMPLE_RATE
         warnings.append(f"other speech at {start_s:.1f}–{end_s:.1f} s is left out")
-    if agreement is not None and agreement < UNLIKE:
-        warnings.append(f"unlike the other recordings (similarity {agreement:.2f})")
     return Shot(
         recording=take.label,
         start_s=round(speech.start_sample / SAMPLE_RATE, 3),
@@ -173,7 +176,6 @@ def _shot(take: Take, agreement: float | None, twin: str | None, shortfall: floa
         level_db=round(speech.level_db, 1),
         snr_db=snr_db,
         embedding=rounded(take.vector),
-        agreement=agreement,
         warnings=tuple(warnings),
         take=take.take,
         shortfall=round(shortfall or 0.0, 4),

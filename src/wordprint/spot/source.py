@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, InputError
 from wordprint.speech.audio import SAMPLE_RATE, stream_audio
-from wordprint.speech.mix import mix
+from wordprint.speech.mix import mix, require_scale
 from wordprint.speech.recording import MIX_S
 from wordprint.spot.options import RawConfig
 from wordprint.spot.pcm import Layout, Read, find_layout
@@ -98,7 +98,9 @@ class Pipe:
         feed, empty = Feed(layout.sample_rate, layout.channels), True
         for frames in self._frames(read, layout, start):
             empty = False
-            yield feed.push(layout.decode(frames))
+            samples = layout.decode(frames)
+            require_scale(samples, self.name)
+            yield feed.push(samples)
         if empty:
             raise AudioError(f"{self.name} holds no audio (0 samples)", reason="empty_audio")
         yield feed.push(np.zeros((0, layout.channels), np.float32), last=True)

@@ -172,7 +172,7 @@ class Spotter:
         self._decider.set_thresholds([word.threshold for word in self._enrollment.keywords])
 
     def correct(self, detection: Detection) -> None:
-        """The detection was wrong: what sounds so is no longer taken for its keyword. The stream goes on.
+        """The detection was wrong: what sounds so is taken for its keyword less easily. The stream goes on.
 
         Raises InputError for a detection that this spotter has not made, or made too long ago.
         """
@@ -326,7 +326,7 @@ class Spotter:
         made = Detection(
             keyword=self._enrollment.keywords[peak.keyword].keyword,
             onset_s=round(max(0.0, onset_s), 3),
-            offset_s=round(offset_s, 3),
+            offset_s=round(min(offset_s, math.inf if self._total is None else self._total / SAMPLE_RATE), 3),
             time_s=round(now / SAMPLE_RATE, 3),
             similarity=round(peak.similarity, 4),
         )

@@ -15,6 +15,7 @@ from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.confuse import Confusable, confusable
 from wordprint.spot.enrollment import Keyword
 from wordprint.spot.expect import expected
+from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, looked_up
 from wordprint.spot.sayings import SHARES, sayings
 from wordprint.spot.shots import DOUBTFUL
@@ -25,6 +26,8 @@ SOUNDS_LIKE = 0.25
 """A recording less similar than this to its own spelling holds something else."""
 SOUNDS_MORE = 0.25
 """So much more similar to another spelling a recording must be to be called so."""
+MOST_PER_HOUR = 3600 / SpotConfig().refractory_s
+"""A keyword can't be reported more often."""
 SHOWN_PER_HOUR = (10.0, 1.0, 0.1)
 """False alarms per hour whose thresholds are told."""
 NEAR, NAMED = 0.1, 5
@@ -76,7 +79,7 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
             missed = said.missed(keyword.threshold)
             missed_at = {shown: said.missed(threshold) for shown, threshold in thresholds.items()}
         if keyword.threshold < 1:
-            per_hour = float(f"{rates.rate(keyword.threshold):.2g}")
+            per_hour = float(f"{min(rates.rate(keyword.threshold), MOST_PER_HOUR):.2g}")
             facts.append(
                 f"fires for nothing about {per_hour:g} times in an hour of other speech"
                 + (f" and misses {_share(missed)} of its sayings" if missed is not None else "")

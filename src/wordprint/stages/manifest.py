@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -87,10 +88,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
         try:
             yield temporary
+            with suppress(FileNotFoundError):
+                shutil.copymode(path, temporary)
             os.replace(temporary, path)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+@contextmanager
+def alone_with(path: str | Path) -> Iterator[None]:
+    """Others who ask for the same wait meanwhile: nobody changes what is in the folder of `path`, where a system can lock it."""
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    folder = Path(path).resolve().parent
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove_partials(folder: Path) -> None:

@@ -192,7 +192,7 @@ TABLE = (
             ),
             Argument(
                 "threshold",
-                "Similarity that counts as a hit of this keyword; else the model's own.",
+                "Similarity that counts as a hit of this keyword; else what is expected to have its rate of false alarms.",
                 float,
                 default=None,
                 flag=True,
@@ -257,7 +257,7 @@ TABLE = (
     Command(
         name="correct",
         summary="remember a false alarm of a keyword, or a recording in which it was missed",
-        help="Remember false alarms of a keyword, so that what sounds like them is no longer taken for it, or with --missed add"
+        help="Remember false alarms of a keyword, so that what sounds like them is taken for it less easily, or with --missed add"
         " recordings in which it was missed to its shots.",
         command="wordprint.commands.enrollment:correct",
         arguments=(

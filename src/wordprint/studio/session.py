@@ -130,7 +130,7 @@ class Session:
             self._save(self._enrollment.with_threshold(keyword, threshold))
 
     def correct(self, keyword: str, samples: NDArray[np.float32], label: str) -> None:
-        """The keyword was not said in (N,) samples at 16 kHz: what is most like it there is no longer taken for it."""
+        """The keyword was not said in (N,) samples at 16 kHz: what is most like it there is taken for it less easily."""
         with self._lock:
             self.refresh()
             alone = replace(self._enrollment, keywords=(self._enrollment.named(keyword),))

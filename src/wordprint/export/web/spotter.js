@@ -128,7 +128,7 @@ export class Spotter {
         const mistaken = Math.max(-Infinity, ...this.mistakes[word].map((mistake) => dot(vector, mistake)));
         for (const prototype of this.prototypes[word]) {
           let similarity = dot(vector, prototype);
-          similarity -= Math.max(mistaken - similarity, 0);
+          similarity -= config.steepness * Math.max(mistaken - similarity, 0);
           if (similarity > best[word].similarity) {
             best[word] = { similarity, onset: span.onset * config.frame_samples, offset: span.offset * config.frame_samples };
           }
@@ -204,7 +204,7 @@ export class Spotter {
     return {
       keyword: config.keywords[candidate.word].keyword,
       onset_s: Math.max(0, seconds(candidate.onset)),
-      offset_s: seconds(candidate.offset),
+      offset_s: seconds(Math.min(candidate.offset, this.total)),
       time_s: seconds(Math.min(this.heard, this.total)),
       similarity: Math.round(1e4 * candidate.similarity) / 1e4,
     };

@@ -58,7 +58,7 @@ class Entry {
     const time = element("time", { dateTime: found.at }, clock);
     const score = element("span", { className: "score", title: `similarity; the threshold was ${found.threshold.toFixed(2)}` }, found.similarity.toFixed(2));
     const what = element("div", { className: "what" }, element("b", {}, element("i", { className: "dot" }), found.keyword), time);
-    this.wrong = element("button", { type: "button", className: "wrong", title: "It was not said: what sounds so is no longer taken for it", onclick: () => this.correct() });
+    this.wrong = element("button", { type: "button", className: "wrong", title: "It was not said: what sounds so is taken for it less easily", onclick: () => this.correct() });
     this.node = element("li", {}, this.button, what, this.canvas, score, this.wrong);
     this.mark(found.corrected);
     this.lead_s = Math.min(AFTER_S, found.onset_s);
