@@ -163,14 +163,18 @@ def test_a_list_that_is_given_twice_adds_up(monkeypatch):
     assert seen["config"].evaluate.shots == (1, 5)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_says_how_to_go_on(tmp_path, workers):
+@pytest.mark.parametrize(("workers", "pressed"), [("1", signal.SIGINT), ("2", signal.SIGINT), ("2", signal.SIGTERM)])
+def test_ctrl_c_says_how_to_go_on(tmp_path, workers, pressed):
+    """SIGTERM, which comes to one process alone, does the same, and no worker goes on."""
     command = [sys.executable, "-m", "wordprint", "prepare", "synthetic", "-o", str(tmp_path / "out"), "-j", workers]
     command += ["--synthetic-utterances", "5000"]
     runner = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not list((tmp_path / "out").glob(".parts/*.jsonl")):
         time.sleep(0.02)
-    os.killpg(runner.pid, signal.SIGINT)  # as a terminal does
+    if pressed == signal.SIGTERM:
+        runner.terminate()
+    else:
+        os.killpg(runner.pid, signal.SIGINT)  # as a terminal does
     error = runner.communicate(timeout=120)[1]
     assert runner.returncode == 130
     assert error.strip().splitlines()[-1] == "wordprint: error: stopped; run the same command again to go on where it stopped"

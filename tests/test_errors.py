@@ -130,6 +130,11 @@ def test_an_error_about_another_file_is_left_as_it_is(tmp_path):
         (tmp_path / "in").read_text()
     with pytest.raises(InputError, match=r"cannot write to .*nowhere.*: No such file"), disk_errors(tmp_path / "nowhere" / "out"):
         (tmp_path / "nowhere").rmdir()
+    for refused in (tmp_path / "in", tmp_path / "outer"):
+        with pytest.raises(PermissionError), disk_errors(tmp_path / "out"):
+            raise PermissionError(13, "Permission denied", str(refused))
+    with pytest.raises(InputError, match="cannot write to"), disk_errors(tmp_path / "out"):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "out" / "part"))
     with pytest.raises(DiskFullError), disk_errors(tmp_path):
         raise OSError(28, "No space left on device")
     write_text(tmp_path / "made" / "out.txt", "x")

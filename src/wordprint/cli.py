@@ -1,14 +1,17 @@
 """The command line: finds the command, turns errors into one line and an exit code.
 
-Exit codes: 0 done, 2 something the user can mend, 130 stopped with Ctrl-C (run the same command again to go on),
+Exit codes: 0 done, 2 something the user can mend, 130 stopped with Ctrl-C or SIGTERM (run the same command again to go on),
 1 a bug in wordprint. Commands live in `commands/`, which is loaded only when one runs: `wordprint --help` is quick.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 
 from wordprint import __version__
@@ -53,7 +56,8 @@ def _run(name: str, arguments: list[str]) -> int:
     try:
         from wordprint.commands import dispatch
 
-        dispatch(name, arguments)
+        with _terminated_like_ctrl_c():
+            dispatch(name, arguments)
     except WordprintError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -70,6 +74,19 @@ def _run(name: str, arguments: list[str]) -> int:
             return _fail(f"{error.filename}: {error.strerror}", 2)
         raise
     return 0
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM, which systemd, Slurm and containers send, ends as Ctrl-C does: workers end, and what is done is kept."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _fail(message: str, code: int) -> int:

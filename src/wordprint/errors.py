@@ -150,14 +150,16 @@ def disk_errors(path: str | Path) -> Iterator[None]:
             raise DiskFullError(
                 f"no space left on the disk of {path}", remedy="free some space and run the same command again to go on"
             ) from error
-        if error.errno in _UNUSABLE or _keeps_from(error, Path(path)):
+        if _keeps_from(error, Path(path)):
             raise InputError(f"cannot write to {path}: {error.strerror}", remedy="choose another output folder") from error
         raise
 
 
 def _keeps_from(error: OSError, path: Path) -> bool:
-    """Whether it is `path` itself, a folder above, or its temporary file that the system refused: /proc says "no such file"."""
+    """Whether the system refused `path` itself, what is above or in it, or its temporary file: /proc says "no such file"."""
     if not isinstance(error.filename, str):
-        return False
+        return error.errno in _UNUSABLE
     refused = Path(error.filename)
+    if error.errno in _UNUSABLE and path in refused.parents:
+        return True
     return refused in (path, *path.parents) or (refused.parent == path.parent and ".partial" in refused.suffixes)

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 
 from wordprint.cohort import Cohort
 from wordprint.embedding import Floats, SpanEmbedder, phone_codes
-from wordprint.errors import InputError, ModelError, disk_errors, kind_of
+from wordprint.errors import InputError, ModelError, kind_of
 from wordprint.speech.audio import SAMPLE_RATE
 
 MODEL_SCHEMA = "wordprint.model/2"
@@ -202,8 +202,7 @@ def bundled_model() -> Path:
 def _read(path: Path) -> bytes:
     if not path.is_file():
         raise InputError(kind_of(path), expected="a model file (.onnx) that 'wordprint export' wrote")
-    with disk_errors(path):
-        return path.read_bytes()
+    return path.read_bytes()
 
 
 def _session(content: bytes, path: Path, threads: int) -> Any:

@@ -49,7 +49,7 @@ def run(work: str | Path, config: Any = RunConfig(), **how: Unpack[HowToRun]) ->
     skipped, one that was killed goes on. The model that is evaluated is the exported one, since that is what a device will run. A
     corpus too small to evaluate on is told so and the run goes on. Returns the stages' receipts in order.
     """
-    _check(config)
+    check_run(config)
     work = Path(work)
     folder = {row.name: work / row.name for row in TABLE if row.run}
     model = folder["export"] / "model.onnx"
@@ -106,7 +106,7 @@ def _name_options_of_run(error: WordprintError, stage: str, config: Any) -> None
     error.expected, error.remedy = (named.sub(full, text) for text in (error.expected, error.remedy))
 
 
-def _check(config: Any) -> None:
+def check_run(config: Any) -> None:
     """Find every mistake that can be found before hours of work: options, names, paths, corpora, extras."""
     from wordprint.corpora.source import load_reader, parse_source
     from wordprint.speech.text import base_language

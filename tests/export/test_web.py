@@ -129,7 +129,7 @@ def test_the_command_writes_a_page(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["web", str(model), str(keywords), "-o", "page", "--onnxruntime-web", "package"]) == 0
     assert "http.server" in capsys.readouterr().out
-    described = json.loads((tmp_path / "page" / "keywords.json").read_text(encoding="utf-8"))
+    described = json.loads((tmp_path / "page" / "spotter.json").read_text(encoding="utf-8"))
     assert [one["keyword"] for one in described["keywords"]] == ["red"]
     assert {path.name for path in (tmp_path / "page").iterdir()} >= {"index.html", "encoder.onnx", "head.onnx", *ORT_FILES}
 
@@ -147,3 +147,13 @@ def test_bad_input_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match=r"npm, which brings it, is not installed; install Node.js"):
         write_page(engine, enrollment, tmp_path / "page")
+
+
+def test_a_page_beside_the_keywords_leaves_them_alone(tmp_path, monkeypatch):
+    model, keywords = enroll_words(tmp_path, "red")
+    monkeypatch.setattr("wordprint.export.web._copy_onnxruntime", lambda folder, package: [])
+    before = keywords.read_bytes()
+    write_page(Model(model), Enrollment.load(keywords), keywords.parent)
+    assert keywords.read_bytes() == before
+    with pytest.raises(InputError, match=r"cannot write to .*; choose another output folder"):
+        write_page(Model(model), Enrollment.load(keywords), keywords)

@@ -194,6 +194,7 @@ def test_sounds_are_read_from_folders(tmp_path):
     assert sounds.noises == ()
     assert sounds.impulses[0][16] == pytest.approx(1, abs=1e-3)  # the direct sound, 1 ms from the start
     assert len(sounds.impulses) == 1 + augment.ROOMS
+    assert [problem.split("/")[-1].split(" ")[0] for problem in sounds.unread] == ["broken.wav"]
     assert len(Sounds.read(tmp_path, None, 16_000).noises[0]) == 16_000
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no recordings"):

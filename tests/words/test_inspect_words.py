@@ -236,6 +236,6 @@ def test_the_command_line(dataset, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("4 of ")
     assert len(page_data(page)["rows"]) == 4
     assert main(["inspect", "words", str(dataset.path), "--batches", "4"]) == 2
-    assert "an option is not one of 'inspect words'" in capsys.readouterr().err
+    assert " is no option of 'inspect words'" in capsys.readouterr().err
     assert main(["inspect", "triplets", str(dataset.path)]) == 2
     assert "wordprint inspect triplets CHECKPOINT WORDS" in capsys.readouterr().err

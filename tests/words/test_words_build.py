@@ -12,6 +12,7 @@ import pytest
 
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
 from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.stages.progress import SILENT
 from wordprint.stages.receipt import RECEIPT
 from wordprint.words import filters
 from wordprint.words.dataset import WordDataset
@@ -358,3 +359,14 @@ def test_a_line_without_what_is_needed(corpus, tmp_path):
     del corpus.lines[1]["textgrid"]
     with pytest.raises(InputError, match=r"alignments.jsonl:2 has no 'textgrid'"):
         words(corpus.write(), tmp_path / "out", ALL)
+
+
+def test_speakers_to_leave_out_who_are_not_there_are_named(corpus, tmp_path, monkeypatch):
+    """A misspelt name would be trained on."""
+    folder = two_speakers(corpus, ("hello", 0.25, 0.75), ("world", 0.75, 1.5))
+    corpus.add("c-1", "cora", (("hello", 0.25, 0.75),))
+    corpus.write()
+    said: list[str] = []
+    monkeypatch.setattr(SILENT, "say", said.append)
+    words(folder, tmp_path / "out", dataclasses.replace(ALL, exclude_speakers=("an", "cora")))
+    assert said[-1] == "words: 1 of 2 exclude_speakers are not there (an); names are such as ann"

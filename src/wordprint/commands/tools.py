@@ -11,7 +11,7 @@ from typing import Any
 
 from wordprint import pipeline
 from wordprint.commands import report
-from wordprint.errors import ConfigError
+from wordprint.errors import ConfigError, InputError, kind_of
 
 
 def run(sources: tuple[str, ...], work: Path, config: Any, how: dict[str, Any]) -> None:
@@ -34,6 +34,8 @@ def run(sources: tuple[str, ...], work: Path, config: Any, how: dict[str, Any]) 
 
 
 def align(utterances: Path, output: Path, compare: Path | None, config: Any, how: dict[str, Any]) -> None:
+    if compare is not None and not compare.exists():
+        raise InputError(kind_of(compare), expected="a folder of TextGrids, or of another 'wordprint align'")
     report(pipeline.align(utterances, output, config, **how))
     if compare is not None:
         report(pipeline.compare_alignments(output, compare, **how))
@@ -71,7 +73,8 @@ def inspect(what: str, inputs: tuple[Path, ...], output: Path, words: Any, tripl
         raise ConfigError(f"'inspect {what}' with {len(inputs)} inputs", remedy=usage)
     unused = triplets if what == "words" else words
     if unused != type(unused)():
-        raise ConfigError(f"an option is not one of 'inspect {what}'", remedy="see 'wordprint inspect --help'")
+        names = [field.name for field in dataclasses.fields(unused) if getattr(unused, field.name) != field.default]
+        raise ConfigError(f"{names[0]} is no option of 'inspect {what}'", remedy="see 'wordprint inspect --help'")
     if what == "words":
         print(pipeline.inspect_words(inputs[0], output, words))
     else:
@@ -103,6 +106,7 @@ def plan(
 
     config = dataclasses.replace(config, sources=sources) if sources else config
     if from_ is None:
+        pipeline.check_run(config)
         made = plan_from_sample(hours, workers, config, work=work, utterances=utterances, **how)
     elif (workers, utterances, config) == (None, 96, RunConfig()):
         made = plan_from_run(hours, from_)

@@ -62,15 +62,15 @@ def prepare(path: Path, config: PrepareConfig) -> Iterator[Utterance | Problem]:
 
 def _languages(path: Path, depth: int = 2) -> Iterator[Path]:
     """Folders of languages in a fixed order, `path` or at most `depth` below it; `clips/` with its million files isn't listed."""
-    if (path / _CLIPS).is_dir() and any((path / f"{name}.tsv").is_file() for name in LISTS):
+    try:
+        found = (path / _CLIPS).is_dir() and any((path / f"{name}.tsv").is_file() for name in LISTS)
+        names = subfolders(path) if depth and not found else []
+    except OSError:  # no release can be read there
+        return
+    if found:
         yield path
-    elif depth:
-        try:
-            names = subfolders(path)
-        except OSError:  # no release can be read there
-            names = []
-        for name in names:
-            yield from _languages(path / name, depth - 1)
+    for name in names:
+        yield from _languages(path / name, depth - 1)
 
 
 @dataclass(frozen=True, slots=True)

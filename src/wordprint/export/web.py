@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.errors import ConfigError, InputError
+from wordprint.errors import ConfigError, InputError, disk_errors
 from wordprint.goodness import BEFORE, LEAST_LIKELY, OF_FRAMES, OF_WORST, codes_of
 from wordprint.model import HEAD_KEY, Model
 from wordprint.speech.audio import SAMPLE_RATE
@@ -33,6 +33,8 @@ from wordprint.stages.options import check
 
 ORT_PACKAGE = "onnxruntime-web@1.22.0"
 ORT_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+SPOTTER_FILE = "spotter.json"
+"""What the page's spotter is told; not keywords.json, which may lie in the same folder."""
 PAGE_FILES = ("index.html", "page.js", "spotter.js", "microphone.js", "style.css")
 
 
@@ -48,7 +50,8 @@ def write_page(
     enrollment.check(model)
     if not enrollment.keywords:
         raise InputError("no keyword is enrolled", expected="one or more", remedy="enroll one first: 'wordprint enroll'")
-    folder.mkdir(parents=True, exist_ok=True)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     written = _copy_onnxruntime(folder, onnxruntime_web)
     for name in PAGE_FILES:
         content = (resources.files("wordprint.export") / "web" / name).read_bytes()
@@ -56,8 +59,8 @@ def write_page(
     parts = model.parts()
     written.append(_write(folder / "encoder.onnx", parts["encoder"]))
     written.append(_write(folder / "head.onnx", base64.b64decode(parts[HEAD_KEY])))
-    write_json(folder / "keywords.json", describe(model, enrollment, config))
-    return [*written, folder / "keywords.json"]
+    write_json(folder / SPOTTER_FILE, describe(model, enrollment, config))
+    return [*written, folder / SPOTTER_FILE]
 
 
 def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[str, Any]:

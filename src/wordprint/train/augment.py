@@ -101,12 +101,15 @@ class Sounds:
 
     noises: tuple[Floats, ...] = ()
     impulses: tuple[Floats, ...] = ()
+    unread: tuple[str, ...] = ()
+    """What is wrong with recordings of the folders that can't be read."""
 
     @classmethod
     def read(cls, noise: Path | None, rir: Path | None, window_samples: int) -> Sounds:
         """Read both folders; noise shorter than the window is repeated. Raises InputError for a folder without audio."""
-        noises = tuple(np.resize(sound, max(len(sound), window_samples)) for sound in _read_folder(noise, "noise"))
-        return cls(noises, (*(_impulse(sound) for sound in _read_folder(rir, "room impulse responses")), *simulated_rooms(ROOMS)))
+        (noises, bad), (rooms, bad_rooms) = _read_folder(noise, "noise"), _read_folder(rir, "room impulse responses")
+        looped = tuple(np.resize(sound, max(len(sound), window_samples)) for sound in noises)
+        return cls(looped, (*map(_impulse, rooms), *simulated_rooms(ROOMS)), (*bad, *bad_rooms))
 
 
 def simulated_rooms(count: int, seed: int = 0) -> list[Floats]:
@@ -271,9 +274,10 @@ def _draw_masks(rng: np.random.Generator, count: int, masks: int, longest: float
     return np.stack([starts, lengths], axis=2).astype(np.float32)
 
 
-def _read_folder(folder: Path | None, what: str) -> list[Floats]:
+def _read_folder(folder: Path | None, what: str) -> tuple[list[Floats], list[str]]:
+    """Its recordings, and what is wrong with those that can't be read."""
     if folder is None:
-        return []
+        return [], []
     paths = sorted(Path(place, name) for place, names in walk(folder, hidden=True) for name in names)
     paths = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
     sounds, problems = [], []
@@ -285,7 +289,7 @@ def _read_folder(folder: Path | None, what: str) -> list[Floats]:
     if not sounds:
         first = f" that can be read, the first: {problems[0]}" if problems else ""
         raise InputError(f"{folder} holds no recordings{first}", expected=f"a folder of {what}")
-    return sounds
+    return sounds, problems
 
 
 def _impulse(sound: Floats) -> Floats:

@@ -126,6 +126,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file; raises ModelError for a damaged one."""
     from safetensors import SafetensorError, safe_open
 
+    path.open("rb").close()  # of a file that may not be read, the library says that it isn't there
     try:
         with safe_open(str(path), framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no mapping)

@@ -51,7 +51,7 @@ class TrainConfig:
     """What makes a vector of a span of frames, by name: binned, or of a whole window statistics and dense, or your own."""
     embedding_size: int = option(128, at_least=2)
     """Numbers in an embedding."""
-    window_s: float = option(2.0, at_least=0.1)
+    window_s: float = option(2.0, at_least=0.1, at_most=60)
     """Length of the recordings in a batch."""
     loss: str = option("supervised_contrastive", one_of=LOSSES, own=True)
     """Loss by name: triplet, ancestor, supervised_contrastive, proxy_anchor, arcface, or your own ('package.module:function')."""

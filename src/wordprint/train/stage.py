@@ -89,6 +89,8 @@ def _prepare(fabric: Fabric, words: str | Path, output: Path, config: TrainConfi
     dataset = WordDataset(words)
     check_leaks(dataset)
     sounds = Sounds.read(config.noise, config.rir, round(config.window_s * SAMPLE_RATE))
+    if sounds.unread:
+        progress.say(f"{len(sounds.unread)} recordings of noise or rooms are left out, the first: {sounds.unread[0]}")
     taught = None
     if config.teacher is not None:
         teacher = find_part(TEACHERS, config.teacher, "teacher")(cpu_threads(config))

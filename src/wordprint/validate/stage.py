@@ -58,6 +58,8 @@ def validate(
     fatal, nor is a corpus that later stages will refuse (one speaker, one word, nothing left): it is reported.
     """
     chosen = severities(config.drop, config.keep)
+    if config.lexicon is not None:
+        Lexicon.read(config.lexicon)  # a fault in it is told before hours of work
     manifest = resolve(utterances, UTTERANCES, "prepare")
     inputs = {"utterances": manifest} | ({"lexicon": config.lexicon} if config.lexicon else {})
 

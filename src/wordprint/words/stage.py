@@ -8,7 +8,7 @@ their word types and writes the segments. What is held in memory grows with the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from itertools import islice
@@ -67,7 +67,7 @@ def words(alignments: str | Path, output: str | Path, config: WordsConfig = Word
         rules, lines = fit_shares(aligned_records(manifest), Rules.of(config, aligned_records(manifest)))
         if config.min_goodness == "auto" and rules.min_goodness is not None:
             lines = [*lines, f"min_goodness is {rules.min_goodness} (first percentile)"]
-        for line in lines:
+        for line in [*lines, *_absent(config.exclude_speakers, manifest)]:
             stage.progress.say(f"words: {line}")
         listed = DropList.read(config.drop)
         records, load = partial(listed.mark, partial(aligned_records, manifest)), partial(load_aligned, manifest.parent)
@@ -107,6 +107,16 @@ def build(
     if listed:
         gates |= listed.report(stage, sum(shard["listed"] for shard in shards))
     return write_segments(stage, shards, rules, sum(sizes), for_training, gates)
+
+
+def _absent(excluded: Sequence[str], manifest: Path) -> Iterator[str]:
+    """What to say of speakers to leave out who aren't there: with a misspelt name they would be trained on."""
+    if not excluded:
+        return
+    speakers = {record["speaker"] for record in aligned_records(manifest)}
+    if absent := [name for name in excluded if name not in speakers]:
+        named = ", ".join(absent[:3]) + ", …" * (len(absent) > 3)
+        yield f"{len(absent)} of {len(excluded)} exclude_speakers are not there ({named}); names are such as {min(speakers)}"
 
 
 def aligned_records(manifest: Path) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ ort.env.wasm.numThreads = 1;
 /** One stream: push(samples) resolves to the detections that they bring. Samples are 16 kHz mono, full scale ±1. */
 export class Spotter {
   static async load(base = "./") {
-    const config = await (await fetch(base + "keywords.json")).json();
+    const config = await (await fetch(base + "spotter.json")).json();
     const [encoder, head] = await Promise.all(
       ["encoder.onnx", "head.onnx"].map((name) => ort.InferenceSession.create(base + name)));
     return new Spotter(config, encoder, head);
