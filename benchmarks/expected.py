@@ -3,8 +3,8 @@
     python benchmarks/expected.py work/dev/align speech_commands custom_phrases --speakers anna ben
 
 Each keyword gets the threshold at which it is expected to have so many false alarms per hour; those that it has in the speech are
-counted. Beside it: one threshold for all, that which has so many on average there. `--typed` enrolls spellings. Of
-recorded keywords also how many sayings are missed, against how many enrollment says will be.
+counted. Beside it: one threshold for all, that which has so many on average there. `--typed` enrolls spellings,
+`--recordings-alone` leaves them out. Of recorded keywords also how many sayings are missed, against how many enrollment says.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def near(rate: float, hours: float, wanted: float) -> bool:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--typed", action="store_true")
+    options.add_argument("--recordings-alone", action="store_true")
     options.add_argument("--snr-db", type=float, help="mix the speech with two other utterances, or --noise, so much quieter")
     options.add_argument("--noise", type=Path, help="folder of noise recordings")
     given = options.parse_args()
@@ -47,7 +48,8 @@ def main() -> None:
     recordings = read_keywords(given.keywords, given.shots, given.most)
     for word, takes in recordings.items():
         phones = ", ".join(as_text(pronounce(word)[0])) if given.typed else None
-        keywords.append(make_keyword(model, word, [] if given.typed else takes[: given.shots], 0.0, phones=phones))
+        shots, alone = [] if given.typed else takes[: given.shots], given.recordings_alone
+        keywords.append(make_keyword(model, word, shots, 0.0, phones=phones, recordings_alone=alone))
     heard = peaks(model, keywords, speech)
     foretold = [expected(model, keyword) for keyword in keywords]
     everything, hours = np.sort(np.concatenate([one.scores for one in heard]))[::-1], sum(one.hours for one in heard)

@@ -5,7 +5,9 @@ Times are seconds from the start of the *utterance* (not of the recording it was
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 
@@ -33,7 +35,27 @@ class Utterance:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Utterance:
         """Build from a manifest line; keys that belong to a later stage are ignored."""
-        return cls(**{name: record[name] for name in cls.__dataclass_fields__ if name in record})
+        try:
+            return cls(*_all_fields(record))  # takes half the time
+        except KeyError:  # a later field may be left out
+            return cls(**{name: record[name] for name in cls.__dataclass_fields__ if name in record})
+
+
+_all_fields = itemgetter(*Utterance.__dataclass_fields__)
+
+_TYPES: tuple[tuple[str, Any, str], ...] = (
+    *((name, str, "a string") for name in ("utterance_id", "speaker", "audio", "transcript", "language", "textgrid")),
+    *((name, (float, int), "a number") for name in ("start_s", "end_s")),
+    ("meta", dict, "an object"),
+)
+
+
+def wrong_type(record: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first field of an utterance, or of its line in a manifest, that has the wrong type, and what was expected."""
+    for name, types, expected in _TYPES:
+        if name in record and not isinstance(record[name], types):
+            return f"{name} {record[name]!r:.100}", expected
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def test_keywords_are_listed_renamed_tested_and_removed(here, capsys):
         (["keywords", "rename", "red", " "], "the keyword is empty"),
         (["correct", "red"], "a keyword and recordings of its mistakes are needed"),
         (["enroll"], "error"),
+        (["enroll", "red", "--recordings-alone"], "'red' has no recordings, and recordings_alone is set"),
         (["enroll", "red", "red0.wav", "--threshold", "0.5", "--false-alarms-per-hour", "1"], "are both set"),
     ],
 )

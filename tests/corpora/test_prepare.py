@@ -7,7 +7,10 @@ import os
 import re
 import sys
 import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +18,10 @@ import pytest
 from corpus_files import dropped, librispeech, lines, record, write
 from wordprint.corpora import stage as stage_module
 from wordprint.corpora.options import PrepareConfig
+from wordprint.corpora.reader import UNTIL_END
 from wordprint.corpora.stage import prepare, safe_name
 from wordprint.errors import ConfigError, DatasetError, InputError, OutputConflictError
+from wordprint.records import Utterance
 from wordprint.speech.audio import read_audio
 from wordprint.stages.manifest import read_utterances
 from wordprint.words.split import side
@@ -279,6 +284,38 @@ def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
     prepare([str(tmp_path / "corpus")], tmp_path / "out")
     assert [u.utterance_id for u in read_utterances(tmp_path / "out")] == [safe_name("corpus-s/good")]
     assert dropped(tmp_path / "out") == {safe_name(r"corpus-s/caf\udce9"): "bad_file_name"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes only on Linux")
+def test_a_corpus_below_a_folder_that_is_not_utf8_and_an_output_that_leads_to_itself(tmp_path: Path) -> None:
+    corpus = librispeech(tmp_path / "libri")
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    with pytest.raises(InputError, match=r"caf\\udce9/libri' is not UTF-8; rename"):
+        prepare([str(corpus.rename(folder / "libri"))], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputConflictError, match="loop is a link that leads nowhere"):
+        prepare([str(librispeech(tmp_path / "libri"))], tmp_path / "loop")
+
+
+def odd_reader(path: Path, config: PrepareConfig) -> Iterator[Any]:
+    good = Utterance("fine", "s", str(path / "a.wav"), 0.0, UNTIL_END, "hello there")
+    yield good
+    yield replace(good, utterance_id=7, speaker=5, audio=path / "a.wav", start_s=0)  # type: ignore[arg-type]
+    wrong = {"transcript": None, "start_s": "0", "language": None, "meta": None, "speaker": None, "audio": None}
+    for name, value in wrong.items():
+        yield replace(good, utterance_id=name, **{name: value})
+    yield replace(good, utterance_id="object", meta={"x": path})
+    yield "text"
+
+
+def test_items_of_a_reader_with_wrong_types_are_dropped(tmp_path: Path) -> None:
+    record(tmp_path / "speech" / "a.wav")
+    assert prepare([f"{__name__}:odd_reader:{tmp_path / 'speech'}"], tmp_path / "out").counts["kept"] == 2
+    names = ("transcript", "start_s", "language", "meta", "speaker", "audio", "object", "text")
+    assert dropped(tmp_path / "out") == {f"speech-{name}": "bad_item" for name in names}
+    assert "start_s '0'; expected a number" in (tmp_path / "out/dropped.jsonl").read_text()
 
 
 def test_safe_names() -> None:

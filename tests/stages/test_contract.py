@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from wordprint.errors import ConfigError, InputError, OutputConflictError
+from wordprint.stages import contract
 from wordprint.stages.contract import StageRun, open_stage, run_stage
 from wordprint.stages.manifest import resolve, write_jsonl
 from wordprint.stages.options import option
@@ -253,3 +255,104 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write to"):
         square(tmp_path / "file/out")
+
+
+@pytest.mark.parametrize("where", ["link", ".", "real/../real"])
+def test_overwrite_works_behind_a_link_and_in_the_current_folder(tmp_path, monkeypatch, where):
+    (tmp_path / "real/.git").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path / "real" if where == "." else tmp_path)
+    square(Path(where))
+    (Path(where) / "old").mkdir()
+    square(Path(where), SquareConfig(power=3), overwrite=True)
+    assert (tmp_path / "link").readlink() == Path("real")
+    assert sorted(path.name for path in (tmp_path / "real").iterdir()) == [".git", "dropped.jsonl", "squares.jsonl", "stage.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+    with pytest.raises(InputError, match="wrong folder"), open_stage("square", where, SquareConfig(), {}, overwrite=True):
+        raise InputError("the wrong folder")
+    assert [path.name for path in (tmp_path / "real").iterdir()] == [".git"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "seen"),
+    [
+        (Path.unlink, r"out lacks squares\.jsonl, which its receipt names; .* add --overwrite"),
+        (partial(os.truncate, length=9), ""),  # only --overwrite looks so closely
+    ],
+)
+def test_overwrite_does_again_what_is_damaged_and_nothing_else(tmp_path, harm, seen):
+    whole = square(tmp_path / "out")
+    assert not square(tmp_path / "out", overwrite=True).fresh
+    harm(tmp_path / "out/squares.jsonl")
+    if seen:
+        with pytest.raises(OutputConflictError, match=seen):
+            square(tmp_path / "out")
+    again = square(tmp_path / "out", overwrite=True)
+    assert (again.fresh, again.outputs) == (True, whole.outputs)
+    assert not square(tmp_path / "out", overwrite=True).fresh
+
+
+def test_overwrite_begins_an_unfinished_stage_anew(tmp_path):
+    def cut():
+        with open_stage("square", tmp_path / "out", SquareConfig(), {}) as stage:
+            list(stage.map_shards("square", range(8), partial(_power, power=2), shard_size=8))
+            raise RuntimeError("power cut")
+
+    for overwrite, first in ((False, "8"), (True, "0")):
+        with pytest.raises(RuntimeError, match="power cut"):
+            cut()
+        square(tmp_path / "out", log=tmp_path / "log", overwrite=overwrite)
+        assert (tmp_path / "log").read_text().splitlines()[0] == first
+        (tmp_path / "log").unlink()
+        shutil.rmtree(tmp_path / "out")
+
+
+def test_a_kill_while_a_folder_is_emptied_leaves_what_no_run_goes_on_with(tmp_path, monkeypatch):
+    square(tmp_path / "out")
+    (tmp_path / "out/folder").mkdir()
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(contract.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            square(tmp_path / "out", SquareConfig(power=3), overwrite=True)
+    for config in (SquareConfig(), SquareConfig(power=3)):
+        with pytest.raises(OutputConflictError, match=r"is damaged.*--overwrite"):
+            square(tmp_path / "out", config)
+    assert square(tmp_path / "out", overwrite=True).fresh
+
+
+def test_the_second_in_a_folder_is_told_that_another_is_at_work(tmp_path):
+    with open_stage("square", tmp_path / "out", SquareConfig(), {}) as stage:
+        for overwrite in (False, True):
+            with pytest.raises(OutputConflictError, match=r"another wordprint is at work in .*out; wait until it has ended, or"):
+                square(tmp_path / "out", overwrite=overwrite)
+        square(tmp_path / "out/inside")
+        list(stage.map_shards("square", range(8), partial(_power, power=2), shard_size=8))
+    assert square(tmp_path / "out").fresh
+
+
+def test_workers_that_outlive_a_killed_run_do_not_hold_its_folder(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from tests.stages.test_contract import square; "
+        "square(Path(sys.argv[1]), log=Path(sys.argv[2]), workers=2, delay_s=3)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    runner = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "out"), str(tmp_path / "log")], env=environment)
+    while not (tmp_path / "log").exists():  # a worker is at its first shard, and stays there
+        assert runner.poll() is None
+        time.sleep(0.01)
+    runner.kill()
+    runner.wait()
+    assert square(tmp_path / "out").fresh
+
+
+def test_a_link_to_itself_and_names_that_are_not_utf8(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputConflictError, match="loop is a link that leads nowhere; expected a folder to write to"):
+        square(tmp_path / "loop", inputs={"text": Path(__file__)})
+    with pytest.raises(InputError, match=r"'in\\udcff' is not UTF-8"):
+        square(tmp_path / "out", inputs={"in\udcff": Path(__file__)})
+    assert not (tmp_path / "out").exists()

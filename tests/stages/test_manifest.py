@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,12 +42,29 @@ def test_utterances_come_back_and_later_fields_are_ignored(tmp_path):
     assert utterance.duration_s == 1.5
 
 
-@pytest.mark.parametrize("line", [b"{", b"[1]", b"\xff\xfe{}", b'{"a": }'])
+@pytest.mark.parametrize("line", [b"{", b"[1]", b"\xff\xfe{}", b'{"a": }', b'{"a":NaN}'])
 def test_a_bad_line_is_named(tmp_path, line):
     path = tmp_path / "records.jsonl"
     path.write_bytes(b'{"a":1}\n' + line + b"\n")
     with pytest.raises(InputError, match=r"records\.jsonl:2 is not a JSON object"):
         list(read_jsonl(path))
+
+
+@pytest.mark.parametrize("line", ["speaker 5", "audio 5", "language null", "start_s null", 'end_s "1"', "meta []", "textgrid 5"])
+def test_a_field_of_the_wrong_type_is_named_with_its_line(tmp_path, line):
+    good = Utterance("a-1", "a", "/audio/a.flac", 0, 2.0, "hello").to_json()
+    name, value = line.split(" ")
+    (tmp_path / "utterances.jsonl").write_text(to_line(good) + to_line(good | {name: json.loads(value)}))
+    with pytest.raises(InputError, match=rf"utterances\.jsonl:2 has {name} .*; expected a"):
+        list(read_utterances(tmp_path))
+    write_jsonl(tmp_path / "problems.jsonl", [{"utterance_id": None, "audio": None}])
+    assert len(list(read_jsonl(tmp_path / "problems.jsonl"))) == 1
+
+
+def test_half_a_character_is_named_and_not_written(tmp_path):
+    with pytest.raises(InputError, match=r"'h\\ud800' is not UTF-8"):
+        write_jsonl(tmp_path / "a.jsonl", [{"text": "h\ud800", "n": 1}])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_appears_when_writing_fails(tmp_path):

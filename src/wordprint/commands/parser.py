@@ -151,7 +151,11 @@ def _add_how(parser: argparse.ArgumentParser, row: Command) -> None:
         text = "Dask cluster to run on instead, dask://host:port; it sees the same files."
         group.add_argument("--cluster", metavar="ADDRESS", help=text)
     if row.overwrite:
-        group.add_argument("--overwrite", action="store_true", help="Replace another run's output in that folder.")
+        group.add_argument(
+            "--overwrite",
+            action="store_true",
+            help="Replace another run's output in that folder, one that is damaged or unfinished.",
+        )
     if row.run or row.name in ("run", "plan", "spot"):  # a recipe has no section for the others
         group.add_argument("--recipe", metavar="FILE.toml", help="Options from this file, where no flag gives them.")
     group.add_argument("-h", "--help", action="store_true", help="Show this help.")

@@ -19,7 +19,7 @@ from wordprint.corpora.options import PrepareConfig
 from wordprint.corpora.reader import UNTIL_END, Problem
 from wordprint.corpora.source import SYNTHETIC, Source, find_kind, load_reader, parse_source, require_folder
 from wordprint.errors import AudioError, ConfigError, DatasetError, InputError
-from wordprint.records import Utterance
+from wordprint.records import Utterance, wrong_type
 from wordprint.speech.audio import AudioInfo, probe_audio
 from wordprint.stages.contract import HowToRun, StageRun, run_stage
 from wordprint.stages.disk_table import Table
@@ -124,13 +124,13 @@ def _resolve_sources(sources: Sequence[str], output: Path) -> list[Source]:
         raise ConfigError(f"{count} sources are called '{name}'", remedy="name them apart: NAME=KIND:PATH")
     if sum(corpus.kind == SYNTHETIC for corpus in corpora) > 1:
         raise ConfigError("'synthetic' is given more than once", expected="one synthetic corpus")
-    target = output.resolve()
+    target = Path(os.path.realpath(output))  # Path.resolve fails for a link to itself
     for index, corpus in enumerate(corpora):
         if corpus.path is None:
             continue
         if corpus.kind is None or ":" not in corpus.kind:
             require_folder(corpus.path)
-        folder = corpus.path.resolve()
+        folder = Path(os.path.realpath(corpus.path))
         if target.is_relative_to(folder) or folder.is_relative_to(target):
             raise InputError(f"the output {output} and the corpus {corpus.path} lie in one another", remedy="choose another output")
         kind = corpus.kind or find_kind(corpus.path)
@@ -163,6 +163,8 @@ def _found(corpora: Sequence[Source], config: PrepareConfig) -> Iterator[tuple[s
 def _adopt(item: Utterance | Problem, corpus: str) -> Utterance | Problem:
     if isinstance(item, Problem):
         return Problem(_full_name(corpus, item.item), item.reason, _printable(item.detail))
+    if fault := _fault(item):
+        return Problem(_full_name(corpus, f"{getattr(item, 'utterance_id', item)!s:.100}"), "bad_item", _printable(fault))
     audio = os.path.abspath(item.audio)
     utterance_id = _full_name(corpus, item.utterance_id)
     if audio != _printable(audio):
@@ -175,6 +177,23 @@ def _adopt(item: Utterance | Problem, corpus: str) -> Utterance | Problem:
         transcript=" ".join(item.transcript.split()),
         meta={**item.meta, "corpus": corpus, "source_id": item.utterance_id},
     )
+
+
+def _fault(item: Any) -> str:
+    """What is wrong with the types of what a reader yielded; empty where nothing is."""
+    if not isinstance(item, Utterance):
+        return f"{type(item).__name__}; expected an Utterance or a Problem"
+    # numbers may be names, and a path may be a Path
+    names = {
+        name: str(value) for name in ("utterance_id", "speaker", "audio") if isinstance(value := getattr(item, name), int | Path)
+    }
+    if wrong := wrong_type(item.to_json() | names):
+        return f"{wrong[0]}; expected {wrong[1]}"
+    try:
+        to_line(item.meta)
+    except (TypeError, ValueError) as error:
+        return f"meta can't be written as JSON ({error})"
+    return ""
 
 
 def _full_name(corpus: str, name: str) -> str:

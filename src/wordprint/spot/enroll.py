@@ -148,6 +148,8 @@ def make_keyword(
         recordings = [recordings]
     if synthetic_voices and len(recordings):
         raise ConfigError(f"'{name}' has recordings and synthetic voices", expected="voices for typed keywords alone")
+    if recordings_alone and not len(recordings):
+        raise ConfigError(f"'{name}' has no recordings, and recordings_alone is set", expected="recordings, or its spelling")
     strings, guessed = _pronounced(model, name, phones, recordings, recordings_alone)
     spelled = model.spell(strings) if strings else None
     shots: tuple[Shot, ...] = ()

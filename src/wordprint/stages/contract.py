@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,10 +26,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
-from wordprint.errors import DatasetError, OutputConflictError, WordprintError, disk_errors
+from wordprint.errors import DatasetError, InputError, OutputConflictError, WordprintError, disk_errors, kind_of
 from wordprint.stages.cluster import Cluster
 from wordprint.stages.drops import Drops
-from wordprint.stages.manifest import DROPPED, digest_file, read_jsonl, remove_partials, write_json
+from wordprint.stages.manifest import DROPPED, alone_with, digest_file, read_jsonl, remove_partials, write_json
 from wordprint.stages.options import check
 from wordprint.stages.packages import imported_versions
 from wordprint.stages.progress import SILENT, Progress
@@ -46,6 +47,8 @@ from wordprint.stages.receipt import (
 from wordprint.stages.shards import run_shards
 
 PARTS = ".parts"
+_HIDDEN = {PARTS, ".mfa"}
+"""What stages hide in their folders; other hidden files are somebody else's: .git, say."""
 
 Item = TypeVar("Item")
 
@@ -56,7 +59,7 @@ class HowToRun(TypedDict, total=False):
     workers: int | Cluster
     """Processes of this machine, or a cluster (default: 1)."""
     overwrite: bool
-    """Replace another run's output."""
+    """Replace another run's output, one that is damaged or unfinished."""
     progress: Progress | None
     """Who is told how far it is."""
 
@@ -172,15 +175,17 @@ def open_stage(
     """Check the options and enter the output folder of a stage; where it was done before, `receipt` is that of then.
 
     Raises ConfigError for an option that is out of its range, OutputConflictError when the folder holds what the stage reads,
-    another run (what differs is named) or files that no stage wrote, unless `overwrite`, which empties folders that wordprint
-    wrote, never any other, and never an input.
+    another run (what differs is named), lacks files of its receipt, or holds files that no stage wrote, unless `overwrite`, which
+    empties folders that wordprint wrote, never any other, and never an input; and when another process is at work in it.
     """
     check(config)
     output = Path(output)
     keep_apart(output, *inputs.values())
     digests = {key: digest_input(path) for key, path in inputs.items()}
     stage = StageRun(name, output, config, digests, workers, progress or SILENT)
-    if _already_there(stage, overwrite):
+    with disk_errors(output):
+        done = _already_there(stage, overwrite)
+    if done:
         stage.receipt = read_receipt(output)
         _clear_progress(output)  # a kill just after the receipt was written leaves them
         stage.progress.say(stage.receipt.summary)
@@ -188,25 +193,25 @@ def open_stage(
         return
     with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-        partial = {"schema": SCHEMA, "stage": name, "config": stage.config, "inputs": digests}
-        write_json(output / PARTIAL, partial)
-        (output / RECEIPT).unlink(missing_ok=True)
-        try:
-            with stage.dropped:
-                yield stage
-        except DatasetError:
-            # the same command would end the same way, and a mended one is another: nothing here is worth keeping but logs
-            if not any((output / name).is_dir() for name in ASIDE):
-                _remove(output)
-            raise
-        except WordprintError:
-            _withdraw(output)
-            raise
+        with alone_with(output / RECEIPT, wait=False):
+            if overwrite:
+                _empty(output)
+            try:
+                write_json(output / PARTIAL, {"schema": SCHEMA, "stage": name, "config": stage.config, "inputs": digests})
+                (output / RECEIPT).unlink(missing_ok=True)
+                with stage.dropped:
+                    yield stage
+            except WordprintError as error:
+                # the same command would end the same way, and a mended one is another: nothing here is worth keeping but logs
+                if isinstance(error, DatasetError) and not any((output / name).is_dir() for name in ASIDE):
+                    _empty(output)
+                _withdraw(output)
+                raise
 
 
 def keep_apart(output: Path, *inputs: str | Path) -> None:
     """Refuse an output folder that is an input, or holds one: `--overwrite` would remove what the stage is to read."""
-    folder = output.resolve()
+    folder = os.path.realpath(output)  # Path.resolve fails for a link to itself
     for path in map(Path, inputs):
         if path.exists() and path.resolve().is_relative_to(folder):
             raise OutputConflictError(f"{output} holds {path}, which is to be read", remedy="choose another output folder")
@@ -215,8 +220,8 @@ def keep_apart(output: Path, *inputs: str | Path) -> None:
 def _already_there(stage: StageRun, overwrite: bool) -> bool:
     """True when the stage is complete; False when it is to start or go on; raises when the folder is another's."""
     output = stage.output
-    if output.exists() and not output.is_dir():
-        raise OutputConflictError(f"{output} is a file", expected="a folder to write to")
+    if os.path.lexists(output) and not output.is_dir():
+        raise OutputConflictError(kind_of(output), expected="a folder to write to")
     if not output.is_dir() or all(entry.name.startswith(".") for entry in output.iterdir()):
         return False
     marker = next((output / name for name in (RECEIPT, PARTIAL) if (output / name).is_file()), None)
@@ -230,14 +235,25 @@ def _already_there(stage: StageRun, overwrite: bool) -> bool:
             remedy="choose another output folder",
         )
     difference, grown = _difference(stage, marker)
-    if (difference or grown) and overwrite:
-        _remove(output)
-        return False
-    if difference:
-        raise OutputConflictError(
-            f"{output} holds another run: {difference}", remedy="choose another output folder, or add --overwrite to replace it"
-        )
-    return marker.name == RECEIPT and not grown
+    finished = marker.name == RECEIPT
+    seen = f"holds another run: {difference}" if difference else _damage(output, overwrite) if finished else ""
+    if seen and not overwrite:
+        raise OutputConflictError(f"{output} {seen}", remedy="choose another output folder, or add --overwrite to replace it")
+    return finished and not grown and not seen
+
+
+def _damage(output: Path, thorough: bool) -> str:
+    """What is wrong with the files of a finished stage, or an empty string; `thorough` compares their bytes, too."""
+    try:
+        outputs = read_receipt(output).outputs
+    except InputError:
+        return f"has a damaged {RECEIPT}"
+    for name, digest in outputs.items():
+        if not (output / name).is_file():
+            return f"lacks {name}, which its receipt names"
+        if thorough and digest_file(output / name) != digest:
+            return f"has another {name} than its receipt names"
+    return ""
 
 
 def _clear_progress(output: Path) -> None:
@@ -250,19 +266,33 @@ def _withdraw(output: Path) -> None:
     """Give back a folder in which nothing was done, so that the command can be mended and run again."""
     with suppress(OSError):
         (output / PARTS).rmdir()  # where no shard was finished
-    if {entry.name for entry in output.iterdir()} == {PARTIAL}:
-        (output / PARTIAL).unlink()
-        output.rmdir()
+    if all(entry.name == PARTIAL or _is_foreign(entry) for entry in output.iterdir()):
+        (output / PARTIAL).unlink(missing_ok=True)
+        with suppress(OSError):  # a link, a mount, the current folder
+            output.rmdir()
 
 
-def _remove(output: Path) -> None:
-    """Remove a folder that a stage wrote; under another name first, so that a kill can't leave half of it in place."""
-    aside = output.with_name(f".{output.name}.replaced")
-    with disk_errors(output):
-        if aside.exists():
-            shutil.rmtree(aside)
-        output.rename(aside)
-        shutil.rmtree(aside)
+def _empty(output: Path) -> None:
+    """Remove all that a stage wrote but its PARTIAL, which a kill then leaves empty: no run goes on with half of another.
+
+    The folder itself stays, for it may be a link, a mount or where the user is.
+    """
+    with suppress(FileNotFoundError):
+        (output / RECEIPT).replace(output / PARTIAL)
+    with suppress(FileNotFoundError):
+        os.truncate(output / PARTIAL, 0)
+    remove_partials(output)
+    for entry in output.iterdir():
+        if entry.name == PARTIAL or _is_foreign(entry):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _is_foreign(entry: Path) -> bool:
+    return entry.name.startswith(".") and entry.name not in _HIDDEN
 
 
 def _difference(stage: StageRun, marker: Path) -> tuple[str, bool]:

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from wordprint.errors import InputError, disk_errors, kind_of
-from wordprint.records import Utterance
+from wordprint.errors import InputError, OutputConflictError, disk_errors, kind_of
+from wordprint.records import Utterance, wrong_type
 from wordprint.stages.walk import walk
 
 UTTERANCES = "utterances.jsonl"
@@ -22,8 +22,16 @@ ALIGNMENTS = "alignments.jsonl"
 DROPPED = "dropped.jsonl"
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+_json = json.JSONDecoder(parse_constant=_refuse)
+"""NaN and Infinity are Python's own: `to_line` doesn't write them."""
+
+
 def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Objects of a JSONL file one by one; raises InputError that names the line where one can't be read."""
+    """Objects of a JSONL file one by one; raises InputError that names the line which can't be read, or is no proper utterance."""
     path = Path(path)
     if not path.is_file():
         raise InputError(kind_of(path), expected="a JSONL file that wordprint wrote")
@@ -32,12 +40,14 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
+                record = _json.decode(line.decode("utf-8-sig"))
                 if not isinstance(record, dict):
                     raise ValueError(f"a JSON {type(record).__name__}")
             except ValueError as error:
                 seen = f"{path}:{number} is not a JSON object ({error})"
                 raise InputError(seen, remedy="run the stage that wrote it again") from error
+            if "transcript" in record and (wrong := wrong_type(record)):  # only utterances have one
+                raise InputError(f"{path}:{number} has {wrong[0]}", wrong[1], "run the stage that wrote it again")
             yield record
 
 
@@ -73,7 +83,12 @@ def write_text(path: str | Path, text: str) -> None:
 def atomic_write(path: str | Path) -> Iterator[IO[str]]:
     """A text file that appears under `path` only when the block ends without an error."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        yield file
+        try:
+            yield file
+        except UnicodeEncodeError as error:  # bytes of a file name, or half a character that a file has written as \ud800
+            wrong = re.search(r'[^"]*[\ud800-\udfff][^"]*', error.object)
+            seen = f"{wrong[0] if wrong else error.object!a} is not UTF-8"
+            raise InputError(seen, remedy="rename that file or folder, or mend that text") from error
         file.flush()
         os.fsync(file.fileno())
 
@@ -97,20 +112,29 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone_with(path: str | Path) -> Iterator[None]:
-    """Others who ask for the same wait meanwhile: nobody changes what is in the folder of `path`, where a system can lock it."""
+def alone_with(path: str | Path, wait: bool = True) -> Iterator[None]:
+    """Others who ask for the same wait meanwhile: nobody changes what is in the folder of `path`, where a system can lock it.
+
+    Without `wait`, OutputConflictError where another is there. The lock goes with this process: its children don't inherit it.
+    """
     if os.name != "posix":
         yield
         return
     import fcntl
 
-    folder = Path(path).resolve().parent
-    with disk_errors(folder):
+    path = Path(path)
+    folder = path.resolve().parent if path.is_symlink() else path.parent
+    with disk_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            remedy = "wait until it has ended, or choose another output folder"
+            raise OutputConflictError(f"another wordprint is at work in {folder}", remedy=remedy) from error
+        except OSError:  # a file system without locks
+            pass
         yield
     finally:
         os.close(descriptor)
@@ -158,7 +182,7 @@ def digest_file(path: str | Path) -> str:
 
 def digest_value(value: Any) -> str:
     """SHA-256 of a JSON value in canonical form, hexadecimal."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 _TEXT_SUFFIXES = frozenset({"", ".txt", ".lab", ".csv", ".tsv", ".json", ".scp", ".textgrid"})
