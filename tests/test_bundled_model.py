@@ -102,7 +102,7 @@ def test_two_seconds_after_a_sound_it_is_forgotten(model):
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
     after = np.zeros(3 * SAMPLE_RATE, np.float32)
     frames = model.frames(np.concatenate([noise, after]))
-    np.testing.assert_allclose(frames[-50:], np.tile(model.silence, (50, 1)), atol=1e-4)
+    np.testing.assert_allclose(frames[-50:], np.tile(model.silence, (50, 1)), rtol=1e-5, atol=1e-4)
 
 
 def test_never_heard_a_word_that_it_is_evaluated_on(model, shared_data):
