@@ -44,7 +44,8 @@ class Utterance:
 _all_fields = itemgetter(*Utterance.__dataclass_fields__)
 
 _TYPES: tuple[tuple[str, Any, str], ...] = (
-    *((name, str, "a string") for name in ("utterance_id", "speaker", "audio", "transcript", "language", "textgrid")),
+    *((name, str, "a string") for name in ("utterance_id", "speaker", "audio", "language", "textgrid")),
+    ("transcript", (str, type(None)), "a string"),  # null is a fault that `validate` names and drops
     *((name, (float, int), "a number") for name in ("start_s", "end_s")),
     ("meta", dict, "an object"),
 )

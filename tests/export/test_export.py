@@ -130,11 +130,11 @@ def test_the_file_reads_the_phones_that_the_network_reads(checkpoint, exported):
     np.testing.assert_allclose(scores, np.maximum(logits - logits.max(axis=1, keepdims=True), LEAST_LIKELY), atol=1e-3)
 
 
-def test_weights_are_rounded_to_sixteen_bits(exported):
+def test_weights_are_rounded_to_seventeen_bits(exported):
     model = onnx.load(exported / "model.onnx")
     large = [values for one in model.graph.initializer if (values := numpy_helper.to_array(one)).size > 1000]
     assert large
-    assert all((values.view(np.uint32) & 0x7F == 0).all() for values in large if values.dtype == np.float32)
+    assert all((values.view(np.uint32) & 0x3F == 0).all() for values in large if values.dtype == np.float32)
 
 
 def test_the_streams_of_the_file_are_the_recording_bit_for_bit(exported):

@@ -24,7 +24,7 @@ from wordprint.train.stage import train
         ({"learning_rate": math.inf}, "learning_rate is inf; expected a finite number"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1; expected at least 0"),
         ({"embedding_size": 1}, "embedding_size is 1"),
-        ({"window_s": 0.0}, "window_s is 0; expected at least 0.1"),
+        ({"window_s": 0.0}, "window_s is 0; expected from 0.1 to 60"),
         ({"margin": math.nan}, "margin is nan; expected a finite number"),
         ({"temperature": 0.0}, "temperature is 0; expected more than 0"),
         ({"phonetic_weight": -1.0}, "phonetic_weight is -1; expected at least 0"),

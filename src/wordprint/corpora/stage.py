@@ -187,6 +187,8 @@ def _fault(item: Any) -> str:
     names = {
         name: str(value) for name in ("utterance_id", "speaker", "audio") if isinstance(value := getattr(item, name), int | Path)
     }
+    if item.transcript is None:
+        return "transcript None; expected a string"
     if wrong := wrong_type(item.to_json() | names):
         return f"{wrong[0]}; expected {wrong[1]}"
     try:
