@@ -338,6 +338,7 @@ def test_damaged_enrollments(model, tmp_path):
         {"prototypes": [[float("nan")] * SIZE]},
         {"prototypes": []},
         {"threshold": None},
+        {"keyword": 7},
         {"extra": 0},
     ]
     for text, message in [

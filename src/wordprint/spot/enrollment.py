@@ -204,6 +204,8 @@ def _keyword_from_json(record: dict[str, Any]) -> Keyword:
     mistakes = tuple(Mistake(**{**one, "embedding": tuple(one["embedding"])}) for one in record["mistakes"])
     vectors = {"prototypes": tuple(map(tuple, record["prototypes"])), "shots": shots, "mistakes": mistakes}
     keyword = Keyword(**{**record, **texts, **vectors})
+    if not isinstance(keyword.keyword, str):
+        raise ValueError(f"the keyword {keyword.keyword!r} is no text")
     numbers = [number for vector in (*keyword.prototypes, *(one.embedding for one in mistakes)) for number in vector]
     if not keyword.prototypes or not all(map(math.isfinite, (*numbers, keyword.threshold, keyword.duration_s))):
         raise ValueError(f"the numbers of '{keyword.keyword}' are not finite")
