@@ -82,6 +82,25 @@ def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors
     assert again.pack() == packed
 
 
+def test_spans_that_say_the_keyword_do_not_raise_its_level(vectors, monkeypatch):
+    """Planted sayings: spans that are the prototype, over phones that fit; where nearly all are, NEAREST count all the same."""
+    monkeypatch.setattr("wordprint.cohort.ITSELF", 0.5)  # four bits cut off what is so much alike in one direction
+    spans, prototype = vectors.shape[1], _vectors(np.random.default_rng(5), 1, 32)
+    scores = np.zeros((800, 7), np.float32)  # every phone fits everywhere
+    ends, lengths = np.full((1, spans), 400), np.array([10.0])
+    others = vectors[:1] - vectors[:1] @ prototype.T * prototype  # like it in nothing
+    others /= np.linalg.norm(others, axis=2, keepdims=True)
+    for sayings in (0, 100, spans - 10):
+        said = others.copy()
+        said[0, :sayings] = prototype
+        cohort = Cohort.of((-6,), said, most=32, heard=Heard.of(ends, lengths, scores))
+        alike = np.sort(cohort.codes[0] @ cohort.basis @ prototype[0] * cohort.step)  # to four bits a coordinate
+        assert (alike > 0.5).sum() == sayings
+        level, without = cohort.level(prototype, (-6,), [(1, 2)]), cohort.level(prototype, (-6,))
+        assert level == pytest.approx(alike[: max(spans - sayings, NEAREST)][-NEAREST:].mean(), abs=1e-5)
+        assert without == pytest.approx(alike[-NEAREST:].mean(), abs=1e-5)
+
+
 def test_what_phone_strings_would_lose_by_hand():
     """Where 1 is said 2 is half as bad as 3; 3 is never said, so that all else is as unlikely as can be where it would be."""
     scores = np.array([[0, -8, -8, -8], [-8, 0, -2, -4], [-8, 0, -6, -8], [-8, -8, 0, -8]], np.float32).repeat(EVERY, axis=0)

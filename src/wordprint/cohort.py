@@ -18,6 +18,8 @@ LARGEST = 7
 """Codes are whole numbers from −7 to 7: four bits."""
 REACH = 3.5
 """What the largest code stands for, in standard deviations."""
+ITSELF = 0.7
+"""Spans that are more like a keyword than this, their phones counted, most likely say it: they are no false alarms."""
 COMPARED = 600
 """Spans, the nearest, whose phones are compared with a keyword's."""
 EVERY = 2
@@ -89,7 +91,7 @@ class Cohort:
     def level(self, prototypes: ArrayLike, places: Sequence[int], sounds: Codes = ()) -> float:
         """Mean similarity of the NEAREST spans to the nearest of `prototypes` (P, D); of the lengths nearest to those `places`.
 
-        Less what the spans say that is unlike the keyword's `sounds`, as in a stream.
+        Less what the spans say that is unlike the keyword's `sounds`, as in a stream; of those that don't say the keyword ITSELF.
         """
         rows = sorted({int(np.abs(self.places - place).argmin()) for place in places})
         directions = self.basis @ np.asarray(prototypes, np.float32).T * np.float32(self.step)
@@ -98,6 +100,8 @@ class Cohort:
             each = self.codes.shape[1]
             spans = np.argsort(-nearest, kind="stable")[:COMPARED]
             nearest = nearest[spans] - self.heard.shortfalls(np.array(rows)[spans // each], spans % each, sounds)
+            sayings = int((nearest > ITSELF).sum())
+            nearest = np.sort(nearest)[: max(len(nearest) - sayings, NEAREST)]
         count = min(NEAREST, len(nearest))
         return float(np.partition(nearest, len(nearest) - count)[-count:].mean())
 
