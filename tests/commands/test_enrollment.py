@@ -105,6 +105,13 @@ def test_mistakes_are_told(here, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+def test_no_folder_is_made_where_there_is_no_enrollment(here):
+    assert main(["keywords", "list", "nowhere/keywords.json"]) == 2
+    assert run("correct", "nowhere/keywords.json", "red", "red0.wav") == 2
+    assert not Path("nowhere").exists()
+    assert run("enroll", "red", "red0.wav", "-o", "new/keywords.json") == 0
+
+
 def test_noise_is_refused(here, capsys):
     write_audio(here / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32))
     assert run("enroll", "red", "noise.wav") != 0

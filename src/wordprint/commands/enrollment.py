@@ -87,8 +87,9 @@ def _corrected(
         enrollment = _is(model, enrollment, keyword, recordings)
     if threshold is not None:
         enrollment = enrollment.with_threshold(keyword.keyword, threshold)
-    if (now := enrollment.named(keyword.keyword).threshold) != keyword.threshold:
-        print(f"'{keyword.keyword}': threshold {keyword.threshold:.2f} → {now:.2f}")
+    before, now = (f"{one.threshold:.2f}" for one in (keyword, enrollment.named(keyword.keyword)))
+    if before != now:
+        print(f"'{keyword.keyword}': threshold {before} → {now}")
     if not missed:
         enrollment = _not(model, enrollment, keyword.keyword, recordings)
     return enrollment

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from wordprint.embedding import SpanEmbedder
-from wordprint.errors import ConfigError, EnrollmentError, InputError, kind_of
+from wordprint.errors import ConfigError, EnrollmentError, InputError, disk_errors, kind_of
 from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
@@ -99,6 +99,8 @@ def enroll(
         made = replace(made, threshold=_threshold(engine, made, false_alarms_per_hour, background))
     if output is None:
         return known.add(made)
+    with disk_errors(output):
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
     with alone_with(output):  # what others have enrolled meanwhile stays
         known = _known(engine, enrollment, output).add(made)
         known.save(output)

@@ -117,15 +117,14 @@ def alone_with(path: str | Path, wait: bool = True) -> Iterator[None]:
 
     Without `wait`, OutputConflictError where another is there. The lock goes with this process: its children don't inherit it.
     """
-    if os.name != "posix":
+    path = Path(path)
+    folder = path.resolve().parent if path.is_symlink() else path.parent
+    if os.name != "posix" or not folder.is_dir():
         yield
         return
     import fcntl
 
-    path = Path(path)
-    folder = path.resolve().parent if path.is_symlink() else path.parent
     with disk_errors(path):
-        folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
