@@ -36,6 +36,12 @@ def make_fabric(config: TrainConfig) -> Fabric:
     return fabric
 
 
+def part() -> None:
+    """End what processes share. Left to the end of the interpreter, threads of it that still run may abort the process."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def cpu_threads(config: TrainConfig) -> int:
     """CPU threads of this process: as the options say, or its share of the cores that it may run on (in a Slurm job, say)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

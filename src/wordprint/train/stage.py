@@ -23,7 +23,7 @@ from wordprint.stages.receipt import Receipt
 from wordprint.train import checkpoint
 from wordprint.train.augment import Sounds
 from wordprint.train.data import TrainingWords
-from wordprint.train.device import cpu_threads, make_fabric, quiet_libraries
+from wordprint.train.device import cpu_threads, make_fabric, part, quiet_libraries
 from wordprint.train.loop import HISTORY, Fit
 from wordprint.train.options import TrainConfig
 from wordprint.train.report import REPORT, render_report
@@ -56,6 +56,7 @@ def train(words: str | Path, output: str | Path, config: TrainConfig = TrainConf
     if not receipt.fresh:
         fabric.broadcast(receipt)  # in its place
     fabric.broadcast(receipt)
+    part()
     return receipt
 
 
@@ -63,7 +64,9 @@ def _assist(fabric: Fabric, words: str | Path, output: Path, config: TrainConfig
     """What every process but the first does: its share of each step, and no files."""
     if fabric.broadcast(None) is None:
         _prepare(fabric, words, output, config, SILENT).run()
-    return cast(Receipt, fabric.broadcast(None))
+    receipt = cast(Receipt, fabric.broadcast(None))
+    part()
+    return receipt
 
 
 def _train(stage: StageRun, fabric: Fabric, words: str | Path, config: TrainConfig) -> Receipt:
