@@ -116,7 +116,7 @@ def _not(model: Model, enrollment: Enrollment, name: str, recordings: tuple[str,
         (now,) = best_spans(model, replace(enrollment, keywords=(keyword,)), recording)
         print(f"{recording}: similarity {best.similarity:.2f} → {now.similarity:.2f} (threshold {keyword.threshold:.2f})")
         if now.similarity >= keyword.threshold:
-            remedy = f"--threshold {math.floor(now.similarity * 100) / 100 + 0.01:.2f}"
+            remedy = f"--threshold {min(1.0, math.floor(now.similarity * 100 + 1 + 1e-6) / 100):.2f}"  # the next hundredth
             print(f"note: {recording} still sets off '{name}'; a higher threshold would not: {remedy}", file=sys.stderr)
     return enrollment
 
