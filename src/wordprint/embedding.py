@@ -75,27 +75,34 @@ class SpanEmbedder(ABC):
         frames = self.frames(np.pad(samples, (BEFORE * frame, 0)))
         return self.phones_of(frames[first : max(first, last) + BEFORE])
 
-    def vector(self, samples: Floats, speech: Speech) -> Floats:
-        """A unit vector (D,) of the speech in a recording (N,): the mean of those of nine spans around it."""
+    def vectors(self, samples: Floats, speech: Speech) -> Floats:
+        """Unit vectors (9, D) of spans around the speech in a recording (N,)."""
         quiet = np.zeros(round(AROUND_S * SAMPLE_RATE), np.float32)
         frames = self.frames(np.concatenate([quiet, samples, quiet]))
         start_s, end_s = (place / SAMPLE_RATE + AROUND_S for place in (speech.start_sample, speech.end_sample))
-        spans = [(start_s + a, max(end_s + b, start_s + a + SHORTEST_S)) for a in SHAKEN_S for b in SHAKEN_S]
-        mean = self.pool(frames, spans).mean(axis=0)
+        return self.pool(frames, [(start_s + a, max(end_s + b, start_s + a + SHORTEST_S)) for a in SHAKEN_S for b in SHAKEN_S])
+
+    def vector(self, samples: Floats, speech: Speech) -> Floats:
+        """A unit vector (D,) of the speech in a recording (N,): the mean of its `vectors`."""
+        mean = self.vectors(samples, speech).mean(axis=0)
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
     def embed(self, waveforms: ArrayLike) -> Floats:
         """Unit vectors (B, D) of what is said in waveforms (B, N), full scale ±1; zeros at both ends are no part of them."""
+        means = self.embed_spans(waveforms).mean(axis=1)
+        return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)
+
+    def embed_spans(self, waveforms: ArrayLike) -> Floats:
+        """Unit vectors (B, 9, D) of spans around what is said in waveforms, as for `embed`."""
         batch = np.asarray(waveforms, np.float32)
         if batch.ndim != 2 or not batch.shape[1]:
             raise InputError(f"waveforms of shape {batch.shape}", expected=f"(B, N) at {SAMPLE_RATE} Hz")
-        return np.stack([self._embed(row) for row in batch]) if len(batch) else np.zeros((0, self.embedding_size), np.float32)
-
-    def _embed(self, samples: Floats) -> Floats:
-        heard = np.flatnonzero(samples)
-        if len(heard):
-            samples = samples[heard[0] : heard[-1] + 1]
-        return self.vector(samples, find_speech(samples))
+        found = np.zeros((len(batch), len(SHAKEN_S) ** 2, self.embedding_size), np.float32)
+        for row, samples in enumerate(batch):
+            heard = np.flatnonzero(samples)
+            samples = samples[heard[0] : heard[-1] + 1] if len(heard) else samples
+            found[row] = self.vectors(samples, find_speech(samples))
+        return found
 
 
 def phone_codes(strings: Sequence[Sequence[str]], phones: Sequence[str]) -> NDArray[np.int64]:

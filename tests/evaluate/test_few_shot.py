@@ -45,6 +45,20 @@ def test_supports_come_from_speakers_that_are_not_asked(enroll_share):
     assert len({tuple(draw.supports.ravel()) for draw in draws}) == 20  # every keyword is drawn anew, every time
 
 
+def test_the_best_span_of_a_query_counts_and_all_spans_of_a_support():
+    rng = np.random.default_rng(0)
+    tokens = rng.normal(size=(7, 3, 4)).astype(np.float32)
+    keywords = few_shot.prototypes(tokens, np.array([[0, 1], [2, 3]]))
+    for row, supports in zip(keywords, ([0, 1], [2, 3]), strict=True):
+        total = sum(tokens[token, span].astype(float) for token in supports for span in range(3))
+        np.testing.assert_allclose(row, total / np.linalg.norm(total))
+    found = few_shot.nearest(tokens[4:], keywords)
+    for query, row in zip(tokens[4:], found, strict=True):
+        for keyword, similarity in zip(keywords, row, strict=True):
+            assert similarity == pytest.approx(max(float(vector @ keyword) for vector in query))
+    np.testing.assert_allclose(few_shot.nearest(tokens[:, 0], keywords), tokens[:, 0] @ keywords.T, atol=1e-6)
+
+
 def test_without_speakers_no_recording_is_both_support_and_query():
     _, words, _ = _tokens()
     for draw in draw_episodes(words, None, ["yes", "no"], [], shots=5, draws=10, generator=np.random.default_rng(0)):

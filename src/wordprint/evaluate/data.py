@@ -6,13 +6,14 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.embedding import WaveformEmbedder
+from wordprint.embedding import WaveformEmbedder, as_spans
 from wordprint.errors import DatasetError, LeakError, ModelError
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.stages.manifest import atomic_path
@@ -47,17 +48,23 @@ class Seen:
         return f"the model was trained on {' and '.join(parts)} that are scored here" if parts else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Data:
-    """One word folder or word dataset, its tokens and their unit embeddings (n, D)."""
+    """One word folder or word dataset, and unit vectors (n, S, D) of S spans of each of its tokens: one where a model embeds
+    windows as a whole."""
 
     name: str
     path: Path
     kind: str
     split: str | None
     tokens: Tokens
-    embeddings: NDArray[np.float32]
+    spans: NDArray[np.float32]
     seen: Seen
+
+    @cached_property
+    def embeddings(self) -> NDArray[np.float32]:
+        """A unit vector (n, D) for each token."""
+        return _unit(self.spans.mean(axis=1, dtype=np.float32))
 
     @property
     def words(self) -> NDArray[np.str_]:
@@ -94,9 +101,9 @@ def load_data(
         seen = seen_in_training(tokens, embedder)
         if dataset and not config.allow_seen:
             _refuse_leak(path, split, seen)
-        embeddings = _cached(cache / f"{name}.npy", tokens, embedder, config.context, name, progress)
+        spans = _cached(cache / f"{name}.npy", tokens, embedder, config.context, name, progress)
         tokens.forget_audio()
-        loaded.append(Data(name, path, "word dataset" if dataset else "word folder", split, tokens, embeddings, seen))
+        loaded.append(Data(name, path, "word dataset" if dataset else "word folder", split, tokens, spans, seen))
     return loaded, empty
 
 
@@ -135,7 +142,11 @@ def unit_embeddings(embedder: WaveformEmbedder, waveforms: NDArray[np.float32]) 
             f"{embedder.name} gave embeddings of shape {vectors.shape} for waveforms of shape {waveforms.shape}",
             expected="one finite vector for each",
         )
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+    return _unit(vectors)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12))
 
 
 def save_array(path: Path, array: NDArray[np.float32]) -> None:
@@ -149,11 +160,11 @@ def save_array(path: Path, array: NDArray[np.float32]) -> None:
 def embed_tokens(
     tokens: Tokens, embedder: WaveformEmbedder, *, context: bool, name: str, progress: Progress
 ) -> NDArray[np.float32]:
-    """Unit embeddings (n, D) of all tokens."""
-    parts = []
+    """Unit vectors (n, S, D) of spans of all tokens."""
+    parts, spans = [], as_spans(embedder)
     with progress.task(f"embed {name}", len(tokens), "tokens") as task:
         for batch in tokens.batches(embedder.window_samples, BATCH, context=context):
-            parts.append(unit_embeddings(embedder, batch))
+            parts.append(spans.embed_spans(batch) if spans else unit_embeddings(embedder, batch)[:, None])
             task.advance(len(batch))
     return np.concatenate(parts)
 

@@ -1,6 +1,7 @@
 """Few-shot keywords: N-way K-shot, closed and open set, and KAIST's user-defined keywords (protocol 2).
 
-A keyword's prototype is the mean of its K support embeddings, made unit length again; similarity is the cosine.
+A keyword's prototype is the mean of the vectors of its K supports, made unit length again; similarity is the cosine of the
+nearest of a query's vectors, as a stream is searched for the span that fits best.
 Both functions take embeddings, so that they score anything that embeds: they don't know of models or files.
 """
 
@@ -101,9 +102,16 @@ class _Asked:
 
 
 def prototypes(embeddings: NDArray[np.float32], supports: NDArray[np.int64]) -> Floats:
-    """(W, D) unit prototypes of the tokens in `supports` (W, K)."""
-    means = np.asarray(embeddings, dtype=np.float64)[supports].mean(axis=1)
+    """(W, D) unit prototypes of the tokens in `supports` (W, K), from embeddings (n, D) or (n, S, D)."""
+    vectors = np.asarray(embeddings[supports], dtype=np.float64)
+    means = vectors.reshape(len(supports), -1, vectors.shape[-1]).mean(axis=1)
     return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
+
+
+def nearest(queries: NDArray[np.float32], keywords: Floats) -> Floats:
+    """(q, W) similarities of each of the queries (q, D) or (q, S, D), the best of its vectors, to unit prototypes (W, D)."""
+    spans = np.moveaxis(queries.reshape(len(queries), -1, queries.shape[-1]), 1, 0)
+    return np.asarray(np.max([vectors.astype(np.float64) @ keywords.T for vectors in spans], axis=0))
 
 
 def open_set(
@@ -119,8 +127,8 @@ def open_set(
 ) -> FewShotResult:
     """`targets` enrolled, all other words to be rejected (Rusci & Tuytelaars 2023).
 
-    Embeddings are (n, D), L2-normalised; `words` and `speakers` (n,) go with them. `speakers` None: not known, so that
-    supports and queries may share a speaker.
+    Embeddings are (n, D), or (n, S, D) of S spans of each, L2-normalised; `words` and `speakers` (n,) go with them.
+    `speakers` None: not known, so that supports and queries may share a speaker.
 
     Estimates: `closed` (accuracy among the targets, nothing rejected), and where there are unknown words
     `accuracy_at_X_far` (X in percent) for OPEN_SET_FARS, `eer` and `auroc` of the best similarity, known against unknown,
@@ -256,7 +264,7 @@ def _run(
     counts, accepted = np.zeros((count, ways), np.int64), np.zeros(count, np.int64)
     for number, draw in enumerate(result.draws):
         tokens = np.concatenate([draw.queries, draw.unknown])
-        similarities = embeddings[tokens].astype(np.float64) @ prototypes(embeddings, draw.supports[:, :shots]).T
+        similarities = nearest(embeddings[tokens], prototypes(embeddings, draw.supports[:, :shots]))
         asked = _Asked(tokens, similarities, target_of[tokens])
         per_draw.append(score(asked, weights[: None if number < INTERVAL_DRAWS else 1, tokens]))
         pooled.append(trials(asked))

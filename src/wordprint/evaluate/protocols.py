@@ -113,7 +113,7 @@ def _open_set(data: Data, config: EvaluateConfig, generator: np.random.Generator
     result = _first_possible(
         _plans(data, config),
         lambda targets, shots: few_shot.open_set(
-            data.embeddings[tokens], words, speakers,
+            data.spans[tokens], words, speakers,
             generator=generator, targets=targets, shots=shots, draws=config.draws, enroll_share=config.enroll_share,
         ),
     )  # fmt: skip
@@ -139,7 +139,7 @@ def _user_defined(data: Data, config: EvaluateConfig, generator: np.random.Gener
     result = _first_possible(
         _fewer_shots(digits, config.shots),
         lambda digits, shots: few_shot.user_defined(
-            data.embeddings[tokens], words, speakers,
+            data.spans[tokens], words, speakers,
             generator=generator, targets=digits, unknown=unknown, shots=shots, draws=config.draws, enroll_share=config.enroll_share,
         ),
     )  # fmt: skip
