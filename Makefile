@@ -10,8 +10,8 @@ run: $(VENV)/.ready
 	$(BIN)/wordprint run recipes/synthetic.toml --work $(WORK)
 
 test: $(VENV)/.ready
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks recipes
+	$(BIN)/ruff format --check src tests benchmarks recipes
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
 

@@ -23,7 +23,7 @@ from wordprint.train.ranking import same_different_average_precision
 from wordprint.words.tokens import load_tokens
 
 MODELS = Path(str(resources.files("wordprint") / "models"))
-MATERIALS = {"librispeech", "speechocean762", "isolated_words", "dsp", "noise", "rir", "speech_embedding (teacher)"}
+MATERIALS = {"librispeech", "speechocean762", "isolated_words", "dsp", "kokoro", "noise", "rir", "speech_embedding (teacher)"}
 
 
 @pytest.fixture(scope="module")
