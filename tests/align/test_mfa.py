@@ -11,14 +11,16 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
 
+from wordprint.align.mfa import program
 from wordprint.align.mfa.program import MfaError
 from wordprint.align.options import AlignConfig
 from wordprint.align.stage import align
@@ -356,6 +358,20 @@ def test_killed_it_leaves_no_mfa_behind_and_goes_on(
     assert not (out / ".mfa").exists()
     align(manifest, tmp_path / "fresh", cured)
     assert contents(out) == contents(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("parent_lives", [True, False])
+def test_a_worker_whose_parent_died_before_it_waits_stops_waiting(parent_lives: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    pid = os.getppid() if parent_lives else gone.pid
+    monkeypatch.setattr(program.multiprocessing, "parent_process", lambda: SimpleNamespace(pid=pid))
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as hung:
+        try:
+            with nullcontext() if parent_lives else pytest.raises(KeyboardInterrupt):
+                assert not program._wait(hung, 1.5)
+        finally:
+            hung.kill()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 90.0) -> None:

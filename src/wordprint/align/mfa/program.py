@@ -212,14 +212,24 @@ def _interruptible() -> Iterator[None]:
 def _wait(process: subprocess.Popen[bytes], time_limit_s: float | None) -> bool:
     """Wait for the end of `process`; False when the time is over. In a worker process, KeyboardInterrupt when its parent dies."""
     end = math.inf if time_limit_s is None else time.monotonic() + time_limit_s
-    parent = os.getppid() if multiprocessing.parent_process() else None
+    parent, adopted_by = multiprocessing.parent_process(), os.getppid()
     while time.monotonic() < end:
         with suppress(subprocess.TimeoutExpired):
             process.wait(min(1.0, max(0.0, end - time.monotonic())))
             return True
-        if parent is not None and os.getppid() != parent:
+        # the parent may have died before we asked who it is
+        if parent is not None and (os.getppid() != adopted_by or not _exists(parent.pid)):
             raise KeyboardInterrupt
     return False
+
+
+def _exists(pid: int | None) -> bool:
+    try:
+        with suppress(PermissionError):
+            os.kill(pid or 0, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
