@@ -28,6 +28,7 @@ import onnxruntime
 import soundfile
 import soxr
 
+from wordprint.errors import InputError
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.espeak import IpaSpeller
 from wordprint.speech.g2p import ipa_to_arpabet
@@ -70,7 +71,7 @@ ENDS = (".", ".", ",", "!", "?", "")
 
 @dataclass(frozen=True)
 class Saying:
-    """What a mixture of voices says."""
+    """What a mixture of voices says: `voices` with shares that add up to 1, `speed` 1 as they learnt."""
 
     name: str
     text: str
@@ -168,6 +169,8 @@ def _items(said: Said, excluded: set[str], rng: np.random.Generator, count: int)
     pairs = iter(rng.choice(len(said.phrases), count * 6, p=weights / weights.sum()).tolist())
     items: list[str] = []
     while len(items) < count:
+        if words.__length_hint__() == 0 or pairs.__length_hint__() == 0:
+            raise SystemExit(f"{len(items)} of {count} words and phrases found: exclude fewer words, or ask for more sayings")
         size = int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
         parts = [said.words[next(words)]] if size != 2 else []
         parts = [*(said.words[place] for place in said.phrases[next(pairs)].tolist()), *parts] if size > 1 else parts
@@ -205,7 +208,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-j", "--jobs", type=int, default=2)
     args = parser.parse_args()
-    excluded = set().union(*map(excluded_words, args.exclude))
+    try:
+        excluded = set().union(*map(excluded_words, args.exclude))
+    except InputError as error:
+        raise SystemExit(str(error)) from error
     sentences, kept_out = [], set()
     for line in args.sentences.read_text().splitlines() if args.sentences else []:
         utterance = json.loads(line)

@@ -45,3 +45,8 @@ def test_symbols_are_those_that_kokoro_learnt() -> None:
     spell = IpaSpeller()
     for text, symbols in (("night", "nˈIt"), ("chair", "ʧˈɛɹ"), ("loud boys", "lˈWd bˈYz"), ("judge", "ʤˈʌʤ")):
         assert kokoro.symbols(spell(text)) == symbols
+
+
+def test_too_few_words_are_told() -> None:
+    with pytest.raises(SystemExit, match="0 of 10 words and phrases found: exclude fewer words"):
+        kokoro.plan(load_said(), [], set(load_said().words), VOICES, 2, 20, 0)

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from evaluate.tones import Bands
+from toy_model import write_model
 from wordprint.errors import ConfigError, DatasetError, DiskFullError, InputError, LeakError, ModelError, OutputConflictError
 from wordprint.evaluate import few_shot
 from wordprint.evaluate.data import seen_in_training
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stage import evaluate
+from wordprint.model import Model
 from wordprint.stages.manifest import digest_file, read_jsonl
 from wordprint.stages.progress import Lines
 from wordprint.words.convert import convert
@@ -350,5 +352,12 @@ def test_one_word_is_not_enough(word_folder, tmp_path):
 def test_a_model_that_gives_no_vectors_is_an_error(word_folder, tmp_path):
     model = Bands()
     model.embed = lambda waveforms: np.full((len(waveforms), 4), np.nan, np.float32)
+    with pytest.raises(ModelError, match="finite vector"):
+        evaluate(model, [word_folder], tmp_path / "out", CONFIG)
+
+
+def test_spans_that_are_no_vectors_are_an_error(word_folder, tmp_path, monkeypatch):
+    model = Model(write_model(tmp_path / "model.onnx"))
+    monkeypatch.setattr(model, "embed_spans", lambda waveforms: np.full((len(waveforms), 9, 4), np.nan, np.float32))
     with pytest.raises(ModelError, match="finite vector"):
         evaluate(model, [word_folder], tmp_path / "out", CONFIG)

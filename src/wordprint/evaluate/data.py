@@ -136,8 +136,15 @@ def made_of(evaluated: Iterable[str], trained: Iterable[str]) -> list[str]:
 
 def unit_embeddings(embedder: WaveformEmbedder, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
     """Embeddings (B, D) of length 1 of waveforms (B, N); raises ModelError when the model gives something else than vectors."""
-    vectors = np.asarray(embedder.embed(waveforms), dtype=np.float32)
-    if vectors.ndim != 2 or len(vectors) != len(waveforms) or not np.isfinite(vectors).all():
+    return _checked(embedder, waveforms, embedder.embed(waveforms), 2)
+
+
+def _checked(
+    embedder: WaveformEmbedder, waveforms: NDArray[np.float32], given: NDArray[np.float32], axes: int
+) -> NDArray[np.float32]:
+    """What was given for waveforms, at unit length, if it is `axes`-dimensional and finite."""
+    vectors = np.asarray(given, dtype=np.float32)
+    if vectors.ndim != axes or len(vectors) != len(waveforms) or not np.isfinite(vectors).all():
         raise ModelError(
             f"{embedder.name} gave embeddings of shape {vectors.shape} for waveforms of shape {waveforms.shape}",
             expected="one finite vector for each",
@@ -160,11 +167,13 @@ def save_array(path: Path, array: NDArray[np.float32]) -> None:
 def embed_tokens(
     tokens: Tokens, embedder: WaveformEmbedder, *, context: bool, name: str, progress: Progress
 ) -> NDArray[np.float32]:
-    """Unit vectors (n, S, D) of spans of all tokens."""
+    """Unit vectors (n, S, D) of spans of all tokens; raises ModelError as `unit_embeddings` does."""
     parts, spans = [], as_spans(embedder)
     with progress.task(f"embed {name}", len(tokens), "tokens") as task:
         for batch in tokens.batches(embedder.window_samples, BATCH, context=context):
-            parts.append(spans.embed_spans(batch) if spans else unit_embeddings(embedder, batch)[:, None])
+            parts.append(
+                _checked(embedder, batch, spans.embed_spans(batch), 3) if spans else unit_embeddings(embedder, batch)[:, None]
+            )
             task.advance(len(batch))
     return np.concatenate(parts)
 
