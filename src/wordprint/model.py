@@ -122,10 +122,10 @@ class Model(SpanEmbedder):
 
     def pool(self, frames: Floats, spans_s: ArrayLike) -> Floats:
         spans = np.asarray(spans_s, np.float32).reshape(-1, 2) * np.float32(self.sample_rate / self.frame_samples)
-        if not len(spans):
-            return np.zeros((0, self.embedding_size), np.float32)
-        groups = np.split(spans, range(SPANS_AT_ONCE, len(spans), SPANS_AT_ONCE))
-        return np.concatenate([self._pool(frames, group) for group in groups])
+        vectors = np.zeros((len(spans), self.embedding_size), np.float32)
+        for first in range(0, len(spans), SPANS_AT_ONCE):
+            vectors[first : first + SPANS_AT_ONCE] = self._pool(frames, spans[first : first + SPANS_AT_ONCE])
+        return vectors
 
     def _pool(self, frames: Floats, spans: Floats) -> Floats:
         beside = 2 + (spans[:, 1] - spans[:, 0]).max(initial=0.0) / 4  # frames that a head may look at beyond a span

@@ -50,6 +50,8 @@ class Matcher:
         similarities[~heard] = -np.inf
         which = similarities.argmax(axis=0)
         highest = similarities[which, np.arange(len(which))]
+        if len(highest) == len(self._first):  # a prototype each
+            return highest, which
         best = np.maximum.reduceat(highest, self._first)
         ordered = np.lexsort((-highest, self._keyword))
         return best, which[ordered[self._first]]

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wordprint.spot.enrollment import Keyword
 
@@ -18,6 +22,33 @@ PHONE_S, BESIDE_S = 0.075, 0.08
 """How long a typed keyword is taken to last: so much a phone, and so much more."""
 OF_SHOTS, OF_TEXT = 1, 2
 """Lengths tried on either side of the nearest: a spelling says less of how long a keyword lasts than its shots do."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The spans that end in a block, in frames of what is kept of the stream; the same in each block that begins at the same place
+    between two looks."""
+
+    spans: NDArray[np.float64]
+    """(n, 2), the lengths of one end after the other."""
+    middles: NDArray[np.float64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    """(n,) whole frames, whose power counts."""
+    least: NDArray[np.float64]
+    """(n,) what it must add up to."""
+
+    @classmethod
+    def of(cls, kept: int, fresh: int, hop: int, lengths: NDArray[np.float64], lowest: float, newest: int) -> Grid:
+        """Of `kept` frames, `fresh` of them new: a look every `hop` frames, spans of `lengths` (G,), a mean power of `lowest`.
+
+        `newest` is the number of the newest frame in the stream, modulo `hop`.
+        """
+        ends = np.array([kept - 1 - ago for ago in range(fresh - 1, -1, -1) if (newest - ago + 1) % hop == 0], np.float64) + 0.5
+        stop = np.repeat(ends, len(lengths))
+        spans = np.stack([stop - np.tile(lengths, len(ends)), stop], axis=1)
+        first, last = np.clip(np.floor(spans + 0.5).astype(np.int64), 0, kept).T
+        return cls(spans, spans.mean(axis=1), first, last, lowest * np.maximum(last - first, 1))
 
 
 def length_s(place: int) -> float:

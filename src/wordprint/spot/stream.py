@@ -35,6 +35,7 @@ from wordprint.spot.microphone import Microphone
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.shots import Recording
 from wordprint.spot.source import Blocks, blocks_of
+from wordprint.spot.spans import Grid
 from wordprint.stages.options import check
 
 READ_BELOW = 0.25
@@ -264,11 +265,14 @@ class Spotter:
         )
         self._matcher = Matcher(keywords)
         self._sounds = [codes_of(keyword.sounds, self.model.phones) for keyword in keywords]
-        lengths = self._matcher.lengths_s * SAMPLE_RATE
+        frame, lengths = self.model.frame_samples, self._matcher.lengths_s * SAMPLE_RATE
         self._longest_samples = math.ceil(lengths.max(initial=0.0))
-        self._kept_frames = (
-            self._longest_samples // self.model.frame_samples + self.model.block_samples // self.model.frame_samples + 4
-        )
+        fresh = self.model.block_samples // frame
+        self._kept_frames = self._longest_samples // frame + fresh + 4
+        lowest = 10 ** (self.config.min_level_db / 10)
+        self._grids = [
+            Grid.of(self._kept_frames, fresh, self._hop_frames, lengths / frame, lowest, at) for at in range(self._hop_frames)
+        ]
         self.reset()
 
     def _look(self) -> Look | None:
@@ -276,30 +280,29 @@ class Spotter:
         frame = self.model.frame_samples
         (frames,), self._state = self.model.step(self._pending[None], self._state)
         fresh = len(frames)
-        powers = self._pending.reshape(fresh, frame).var(axis=1, dtype=np.float64)  # about their mean: an offset is no sound
+        pieces = self._pending.reshape(fresh, frame).astype(np.float64)
+        powers = np.einsum("ij,ij->i", pieces, pieces) / frame - pieces.mean(axis=1) ** 2  # an offset is no sound
         for kept, new in ((self._frames, frames), (self._powers, powers)):
             kept[:-fresh] = kept[fresh:]
             kept[-fresh:] = new
         self._looked += len(self._pending)
         self._filled = 0
         newest = self._looked // frame - 1 - self.model.delay_frames  # number of the newest frame in the stream
-        ends = np.array([number for number in range(newest - fresh + 1, newest + 1) if (number + 1) % self._hop_frames == 0])
-        if not len(ends):
-            return None
-        lengths = self._matcher.lengths_s * SAMPLE_RATE / frame
-        stop = np.repeat(ends + 0.5, len(lengths))
-        spans = np.stack([stop - np.tile(lengths, len(ends)), stop], axis=1)  # (E·G, 2), in frames of the stream
         first = newest - len(self._frames) + 1
-        heard = self._heard(spans, spans - first)
+        grid = self._grids[newest % self._hop_frames]
+        if not len(grid.spans):
+            return None
+        heard = self._heard(grid, first)
         if not heard.any():
             none = np.zeros((len(self._enrollment.keywords), 2), np.int64)
             return Look(
                 self._looked, np.full(len(none), -np.inf, np.float32), none, vectors=np.zeros((0, 0), np.float32), which=none[:, 0]
             )
-        vectors = self.model.pool(self._frames, (spans - first) * frame / SAMPLE_RATE)
+        vectors = self.model.pool(self._frames, grid.spans * (frame / SAMPLE_RATE))
         similarities, which = self._matcher.best(vectors, heard)
-        self._check(similarities, (spans - first)[which])
-        return Look(self._looked, similarities, np.rint(spans[which] * frame).astype(np.int64), vectors, which)
+        spans = grid.spans[which]
+        self._check(similarities, spans)
+        return Look(self._looked, similarities, np.rint((spans + first) * frame).astype(np.int64), vectors, which)
 
     def _check(self, similarities: NDArray[np.float32], spans: NDArray[np.float64]) -> None:
         """Take from the similarities (W,) that are hits or READ_BELOW what the phones of their spans (W, 2), in frames kept, are
@@ -310,15 +313,12 @@ class Spotter:
             strings, enough = [self._sounds[keyword] for keyword in near], margins[near] + READ_BELOW
             similarities[near] -= shortfalls(scores, strings, spans[near], exact_below=enough)
 
-    def _heard(self, spans: NDArray[np.float64], kept: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which spans (n, 2), in frames of the stream and of what is kept of it, have their middle inside the stream and are loud
-        enough."""
-        middles = spans.mean(axis=1) * self.model.frame_samples
+    def _heard(self, grid: Grid, first: int) -> NDArray[np.bool_]:
+        """Which spans (n,) have their middle inside the stream, of which frame `first` is the first kept, and are loud enough."""
+        middles = (grid.middles + first) * self.model.frame_samples
         inside = (middles >= 0) & (middles <= (math.inf if self._total is None else self._total))
         sums = np.concatenate([[0.0], np.cumsum(self._powers)])
-        start, stop = np.clip(np.floor(kept + 0.5).astype(np.int64), 0, len(self._frames)).T
-        loud = sums[stop] - sums[start] >= 10 ** (self.config.min_level_db / 10) * np.maximum(stop - start, 1)
-        return np.asarray(inside & loud)
+        return np.asarray(inside & (sums[grid.stop] - sums[grid.start] >= grid.least))
 
     def _detection(self, peak: Peak) -> Detection:
         now = self._looked if self._total is None else min(self._looked, self._total)
