@@ -67,8 +67,23 @@ def test_fade_ramps_where_real_audio_begins_and_ends():
 def test_level_counts_only_what_is_heard():
     waveforms = torch.zeros(1, 1000)
     waveforms[0, :100] = 0.3
-    found = augment.set_level(waveforms, torch.tensor([-20.0]))
+    found = augment.set_level(waveforms, torch.tensor([-20.0]), waveforms != 0)
     assert level_db(found[0, :100]) == pytest.approx(-20, abs=1e-3)
+
+
+def test_levels_and_noise_of_filtered_recordings_count_only_what_is_heard():
+    """A filter leaves no digital silence."""
+    waveforms = torch.zeros(2, 8000)
+    waveforms[:, 2000:4000] = tone(500, 2000)
+    heard = waveforms != 0
+    room = np.random.default_rng(0).normal(size=300).astype(np.float32)
+    filtered = augment.filter_waveforms(waveforms, filters(2, impulse=np.array([0, -1])), [room])
+    found = augment.set_level(filtered, torch.tensor([-20.0, -30.0]), heard)
+    assert [level_db(row[2000:4000]) for row in found] == pytest.approx([-20, -30], abs=1e-2)
+    noises = noise_of([-1, -2], babble=np.array([[0, 0], [0, 0]]), snr_db=np.array([3.0, 6.0], np.float32))
+    noise = augment.add_noise(found, noises, [], heard) - found
+    assert level_db(noise[0]) == pytest.approx(-23, abs=0.1)
+    assert level_db(noise[1, 2000:4000]) == pytest.approx(-36, abs=1e-2)
 
 
 def test_no_filter_changes_nothing_and_only_chosen_rows_change():
@@ -102,7 +117,7 @@ def test_noise_has_its_ratio_to_the_speech():
     speech[:, 2000:6000] = tone(500, 4000) * 0.1
     recording = np.random.default_rng(0).normal(size=20_000).astype(np.float32)
     noises = noise_of([0, -1], position=np.array([0.5, 0.0], np.float32), snr_db=np.array([10.0, 0.0], np.float32))
-    noise = augment.add_noise(speech, noises, [recording]) - speech
+    noise = augment.add_noise(speech, noises, [recording], speech != 0) - speech
     for row, snr_db in ((0, 10), (1, 0)):
         assert level_db(speech[row, 2000:6000]) - level_db(noise[row]) == pytest.approx(snr_db, abs=0.1)
     start = int(0.5 * (20_000 - 8000))
@@ -114,7 +129,7 @@ def test_babble_is_two_other_recordings():
     speech = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (4, 2000)).astype(np.float32))
     speech[3] *= 5
     noises = noise_of([-2, -1], rows=np.array([2, 0]), babble=np.array([[3, 1], [0, 0]]), snr_db=np.array([6.0, 0.0], np.float32))
-    noise = augment.add_noise(speech, noises, []) - speech
+    noise = augment.add_noise(speech, noises, [], speech != 0) - speech
     assert (noise[[1, 3]] == 0).all()
     assert np.corrcoef(noise[2], speech[3] + speech[1])[0, 1] == pytest.approx(1, abs=1e-4)
     assert level_db(speech[2]) - level_db(noise[2]) == pytest.approx(6, abs=0.01)

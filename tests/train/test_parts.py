@@ -90,6 +90,16 @@ def test_the_first_span_is_where_the_word_sounds(tone_words, small, exact):
     torch.testing.assert_close(batch.spans, batch.spans[:, :1].expand(-1, 5, -1))
 
 
+def test_levels_are_those_of_the_words_whatever_is_done_to_them(tone_words, small, exact):
+    change = {**NOTHING_DONE, "filter_share": 1.0, "room_share": 0.0, "min_level_db": -20, "max_level_db": -20}
+    config = dataclasses.replace(small, **change, silence_share=1, max_margin_s=0)
+    batch = TrainingWords(WordDataset(tone_words), config, Sounds()).batch(0)
+    time = torch.arange(6400) + 0.5
+    inside = (time >= batch.spans[:, 0, :1]) & (time < batch.spans[:, 0, 1:])
+    levels_db = 10 * torch.log10((batch.waveforms.square() * inside).sum(1) / inside.sum(1))
+    assert levels_db.numpy() == pytest.approx(-20, abs=0.5)  # the ends are faded
+
+
 def test_runs_keep_to_what_may_be_heard_and_sound_as_they_are_spelt(tone_words, small, exact):
     """Each phone is a tone: what is heard in the middle of each phone of a span is the tone of the phone."""
     clean = dataclasses.replace(

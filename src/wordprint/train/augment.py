@@ -158,11 +158,15 @@ def fade(waveforms: Tensor, first: Tensor, last: Tensor, ramp_samples: int = FAD
     return waveforms * torch.minimum(rising, falling).clamp(0, 1)
 
 
-def set_level(waveforms: Tensor, level_db: Tensor) -> Tensor:
-    """Scale (B, N) so that what is not digital silence has the RMS level `level_db` (B,), in dB of full scale."""
-    heard = (waveforms != 0).sum(dim=1).clamp(min=1)
-    rms = (waveforms.square().sum(dim=1) / heard).sqrt().clamp(min=1e-5)
-    return waveforms * (10 ** (level_db / 20) / rms)[:, None]
+def set_level(waveforms: Tensor, level_db: Tensor, heard: Tensor) -> Tensor:
+    """Scale (B, N) so that where real audio is, `heard` (B, N), it has the RMS level `level_db` (B,), in dB of full scale."""
+    return waveforms * 10 ** ((level_db - _level_db(waveforms, heard)) / 20)[:, None]
+
+
+def _level_db(waveforms: Tensor, heard: Tensor) -> Tensor:
+    """RMS level (B,) of (B, N) where it is `heard`, -100 dB at least."""
+    power = (waveforms.square() * heard).sum(dim=1) / heard.sum(dim=1).clamp(min=1)
+    return 10 * torch.log10(power.clamp(min=1e-10))
 
 
 def filter_waveforms(waveforms: Tensor, filters: Filters, impulses: Sequence[Floats]) -> Tensor:
@@ -203,8 +207,8 @@ def band_pass(hertz: NDArray[Any], low_hz: float, high_hz: float) -> NDArray[Any
     return response
 
 
-def add_noise(waveforms: Tensor, noises: Noises, recordings: Sequence[Floats]) -> Tensor:
-    """Add noise to the chosen rows of (B, N) at their SNR against the part of the row that is not digital silence."""
+def add_noise(waveforms: Tensor, noises: Noises, recordings: Sequence[Floats], heard: Tensor) -> Tensor:
+    """Add noise to the chosen rows of (B, N) at their SNR, each against the other where real audio is: `heard` (B, N)."""
     if not len(noises.rows):
         return waveforms
     length = waveforms.shape[1]
@@ -214,11 +218,12 @@ def add_noise(waveforms: Tensor, noises: Noises, recordings: Sequence[Floats]) -
             start = int(position * (len(recordings[index]) - length))
             noise[row] = recordings[index][start : start + length]
     talking = np.flatnonzero(noises.recording == -2)
-    noise[talking] = (waveforms[noises.babble[talking, 0]] + waveforms[noises.babble[talking, 1]]).numpy()
-    speech = waveforms[noises.rows]
-    heard = (speech != 0).sum(dim=1).clamp(min=1)
-    level_db = 10 * torch.log10((speech.square().sum(dim=1) / heard).clamp(min=1e-10))
-    scaled = set_level(torch.from_numpy(noise), level_db - torch.from_numpy(noises.snr_db))
+    first, second = noises.babble[talking].T
+    noise[talking] = (waveforms[first] + waveforms[second]).numpy()
+    sounding = torch.from_numpy(noise != 0)
+    sounding[talking] = heard[first] | heard[second]
+    level_db = _level_db(waveforms[noises.rows], heard[noises.rows])
+    scaled = set_level(torch.from_numpy(noise), level_db - torch.from_numpy(noises.snr_db), sounding)
     return waveforms.index_add(0, torch.from_numpy(noises.rows), scaled)
 
 

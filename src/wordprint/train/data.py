@@ -106,9 +106,10 @@ class TrainingWords:
         picked = self.sampler.draw(rng)
         choices = augment.draw(rng, len(picked), self.sounds, config)
         waveforms, first = self._cut(self.indices[picked], choices)
+        heard = waveforms != 0  # before filters, which leave no digital silence
         waveforms = augment.filter_waveforms(waveforms, choices.filters, self.sounds.impulses)
-        waveforms = augment.set_level(waveforms, torch.from_numpy(choices.level_db))
-        waveforms = augment.add_noise(waveforms, choices.noises, self.sounds.noises)
+        waveforms = augment.set_level(waveforms, torch.from_numpy(choices.level_db), heard)
+        waveforms = augment.add_noise(waveforms, choices.noises, self.sounds.noises, heard)
         spans, strings, codes = self._spans(rng, picked, choices, first)
         wrong = np.concatenate([edited(rng, codes, len(self.phones)) for _ in range(config.edits)]) if config.edits else codes[:0]
         known = {row.tobytes() for row in codes}
