@@ -34,9 +34,9 @@ class Client:
             content = await answer.read()
             return answer.status, await answer.json() if answer.content_type == "application/json" else content
 
-    async def enroll(self, keyword: str, count: int = 2) -> dict[str, Any]:
-        """Recordings of the made-up word `keyword`; the state after them."""
-        for seed in range(count):
+    async def enroll(self, keyword: str, count: int = 2, first: int = 0) -> dict[str, Any]:
+        """Recordings of the made-up word `keyword`, from the `first` on; the state after them."""
+        for seed in range(first, first + count):
             status, state = await self.ask("POST", "/api/recording", keyword=keyword, data=recording(keyword, seed))
             assert status == 200, state
         return state

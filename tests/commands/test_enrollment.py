@@ -42,6 +42,33 @@ def test_enroll_says_what_it_found(here, capsys):
     assert [keyword.keyword for keyword in Enrollment.load("keywords.json").keywords] == ["RED"]
 
 
+def test_a_keyword_without_quotes_is_no_keyword_and_a_recording(here, capsys):
+    assert run("enroll", "red", "light", "red0.wav") == 2
+    said = capsys.readouterr().err
+    assert "there is no recording 'light'; expected a keyword, then recordings of it" in said
+    assert 'a keyword of several words needs quotes: wordprint enroll "red light"' in said
+    assert not Path("keywords.json").exists()
+
+
+def test_corrections_stay_when_a_keyword_is_enrolled_anew(here, capsys):
+    run("enroll", "red", "red0.wav")
+    run("correct", "red", "green.wav")
+    assert "note: green.wav didn't set off 'red' before either" in capsys.readouterr().err
+    assert run("enroll", "red", "red0.wav", "red1.wav") == 0
+    assert "what was corrected 1 times stays" in capsys.readouterr().out
+    assert [one.recording for one in Enrollment.load("keywords.json").named("red").mistakes] == ["green.wav"]
+
+
+def test_recordings_that_can_not_be_tested_are_skipped(here, capsys):
+    run("enroll", "red", "red0.wav")
+    capsys.readouterr()
+    assert run("keywords", "test", "none.wav", "red1.wav") == 2
+    said = capsys.readouterr()
+    assert said.out.startswith("red1.wav: red: ")
+    assert "skipped: none.wav does not exist" in said.err
+    assert "1 of 2 recordings could not be listened to" in said.err
+
+
 def test_the_verdict_as_json(here, capsys):
     assert run("enroll", "red", "red0.wav", "green.wav", "--json") == 0
     verdict = json.loads(capsys.readouterr().out)
@@ -129,7 +156,7 @@ def test_corrections_say_what_they_change_and_what_they_do_not(here, capsys):
     said = capsys.readouterr()
     assert said.out.startswith("'red': threshold 0.30 → 0.95\n")
     assert "(threshold 0.95)" in said.out
-    assert said.err == ""
+    assert said.err == "note: green.wav didn't set off 'red' before either\n"
     assert run("correct", "red", "red1.wav", "none.wav", "green.wav", "--missed", "--threshold", "0.5") == 0
     said = capsys.readouterr()
     assert "'red': threshold 0.95 → 0.50" in said.out

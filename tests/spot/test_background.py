@@ -10,6 +10,7 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.speech.audio import write_audio
 from wordprint.spot.background import Rate, heard_rate, read_background
 from wordprint.spot.enroll import enroll, make_keyword
+from wordprint.spot.expect import default_threshold
 from wordprint.spot.options import SpotConfig
 
 
@@ -52,6 +53,17 @@ def test_enroll_sets_the_threshold_that_holds_there(model, surroundings, tmp_pat
         enroll(model, "red", recordings, false_alarms_per_hour=1.0)
     with pytest.raises(InputError, match="does not exist; expected a recording in which no keyword is said"):
         enroll(model, "red", recordings, false_alarms_per_hour=1.0, background=tmp_path / "none.wav")
+
+
+def test_a_minute_does_not_tell_what_is_rare_in_an_hour(ordinary, tmp_path):
+    room, recordings = stream_of(("red", 20.0), seconds=61), [padded(word("green"))]
+    write_audio(tmp_path / "room.wav", room)
+    keyword = make_keyword(ordinary, "green", recordings, 0.0)
+    known = default_threshold(ordinary, keyword, 1.0)
+    assert heard_rate(ordinary, keyword, room).threshold(1.0) < known - 0.1
+    how = {"background": tmp_path / "room.wav"}
+    assert enroll(ordinary, "green", recordings, **how, false_alarms_per_hour=1.0).keywords[0].threshold == known
+    assert enroll(ordinary, "green", recordings, **how, false_alarms_per_hour=120.0).keywords[0].threshold < known - 0.1
 
 
 def test_a_muted_microphone_is_no_background(model):

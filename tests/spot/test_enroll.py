@@ -247,15 +247,28 @@ def test_recordings_that_agree_less_than_the_threshold_asks_are_reported(model):
 def test_one_recording_and_the_same_one_again_are_reported(model):
     (once,) = shots("red", 1)
     assert enroll(model, "red", [once]).keywords[0].warnings == ["one recording: three or more are better"]
-    (warning,) = enroll(model, "red", [once, *shots("red", 3)[1:], once]).keywords[0].warnings
-    assert warning.startswith("recording 4: the same recording as recording 1")
+    keyword = enroll(model, "red", [once, *shots("red", 3)[1:], once]).keywords[0]
+    assert keyword.warnings == ["recording 4 is the same recording as recording 1: another take is better"]
+    assert len(keyword.shots) == 3
 
 
 def test_a_prototype_of_another_length_is_refused(model):
     made = enroll(model, "red", shots("red"))
     cut = replace(made, keywords=(replace(made.keywords[0], prototypes=(made.keywords[0].prototypes[0], (1.0, 0.0))),))
-    with pytest.raises(EnrollmentError, match=f"prototype of 'red' has 2 numbers; expected {SIZE}"):
+    with pytest.raises(EnrollmentError, match=f"vector of 'red' has 2 numbers; expected {SIZE}"):
         cut.check(model)
+
+
+def test_an_array_of_two_channels_is_one_recording_and_refused(model):
+    with pytest.raises(InputError, match=r"recording 1 has shape \(16000, 2\)"):
+        enroll(model, "red", np.zeros((16_000, 2), np.float32))
+
+
+def test_phones_and_what_leaves_them_out_contradict_each_other(model):
+    with pytest.raises(ConfigError, match="'red' has phones, and recordings_alone is set; expected one of them"):
+        enroll(model, "red", shots("red"), phones="R", recordings_alone=True)
+    with pytest.raises(ConfigError, match="'red' has phones and synthetic voices; expected one of them"):
+        enroll(model, "red", phones="R", synthetic_voices=True)
 
 
 def test_a_long_recording_is_refused(model):
@@ -340,8 +353,20 @@ def test_damaged_enrollments(model, tmp_path):
         {"threshold": None},
         {"keyword": 7},
         {"extra": 0},
+        {"threshold": 5},
+        {"duration_s": 10**400},
+        {"prototypes": [[0.0] * SIZE]},
+        {"sounds": "R EH D"},
+        {"phones": [1]},
+        {"shots": [{**record["keywords"][0]["shots"][0], "start_s": None}]},
+        {"shots": [{**record["keywords"][0]["shots"][0], "agreement": "high"}]},
+        {"shots": [{**record["keywords"][0]["shots"][0], "embedding": [float("inf")] * SIZE}]},
+        {"rejected": [1]},
     ]
     for text, message in [
+        ("[" * 100_000, "damaged"),
+        (json.dumps({**record, "model_digest": None}), "model_digest is None"),
+        (json.dumps({**record, "keywords": record["keywords"] * 2}), "two keywords have one name"),
         ("{", "damaged"),
         ("[]", "damaged"),
         ("\xff", "damaged"),
@@ -354,6 +379,24 @@ def test_damaged_enrollments(model, tmp_path):
             Enrollment.load(file)
     with pytest.raises(InputError, match="does not exist"):
         Enrollment.load(tmp_path / "none.json")
+
+
+def test_enrollments_that_this_model_can_not_have_made(model, tmp_path):
+    made = enroll(model, "red", shots("red"))
+    (word,) = made.keywords
+    for change, message in (
+        ({"shots": (replace(word.shots[0], embedding=(1.0,)),)}, "a vector of 'red' has 1 numbers"),
+        ({"sounds": ("QQ",)}, "'red' has phones QQ"),
+    ):
+        with pytest.raises(EnrollmentError, match=f"is damaged: {message}"):
+            replace(made, keywords=(replace(word, **change),)).check(model)
+
+
+def test_a_file_that_can_not_be_added_to_is_named_with_what_it_holds(model, tmp_path):
+    file = tmp_path / "keywords.json"
+    file.write_text(json.dumps({"schema": "wordprint.enrollment/1", "keywords": [{"keyword": "red"}, {"keyword": "blue"}]}))
+    with pytest.raises(EnrollmentError, match=r"holds red, blue\); expected .*; write to another file with -o, or delete it"):
+        enroll(model, "green", shots("red"), file)
 
 
 def test_phones_are_read_as_the_model_knows_them(tmp_path):

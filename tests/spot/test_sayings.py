@@ -62,7 +62,7 @@ def test_a_shot_is_compared_with_what_the_others_make(tmp_path):
 def test_the_verdict_says_what_is_missed(ordinary, tmp_path):
     threshold = {**ordinary.metadata["threshold"], "sayings": TABLE}
     model = Model(write_model(tmp_path / "toy.onnx", cohort=ordinary.cohort.pack(), threshold=threshold))
-    keyword = enroll(model, "red", [padded(word("red"))] * 3).keywords[0]
+    keyword = enroll(model, "red", [padded(word("red", seed=seed)) for seed in range(3)]).keywords[0]
     found = verdict(model, keyword)
     said = sayings(model, keyword)
     assert found.missed == said.missed(keyword.threshold)

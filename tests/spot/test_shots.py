@@ -17,7 +17,7 @@ def quiet(seconds: float, seed: int = 3) -> np.ndarray:
 
 def test_three_sayings_in_one_file_are_three_shots(model):
     samples = np.concatenate([quiet(0.4), *(np.concatenate([word("red", seed=seed), quiet(0.6)]) for seed in range(3))])
-    takes, rejected = read_takes(model, [samples], RATE)
+    takes, rejected = read_takes(model, "red", [samples], RATE)
     assert [take.take for take in takes] == ["1 of 3", "2 of 3", "3 of 3"]
     assert not rejected
     starts_s = [take.speech.start_sample / RATE for take in takes]
@@ -26,9 +26,22 @@ def test_three_sayings_in_one_file_are_three_shots(model):
     assert [shot.name for shot in keyword.shots] == [f"recording 1 ({n} of 3)" for n in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("pause_s", [0.16, 0.2, 0.28])
+def test_sayings_with_short_pauses_between_are_shots_too(model, pause_s):
+    pieces = [np.concatenate([word("red", seed=seed), quiet(pause_s)]) for seed in range(3)]
+    samples = np.concatenate([quiet(0.4), *pieces, quiet(0.4)])
+    takes, _ = read_takes(model, "red", [samples], RATE)
+    assert [take.take for take in takes] == ["1 of 3", "2 of 3", "3 of 3"]
+    (whole,), _ = read_takes(model, "red red red", [samples], RATE)  # which is said once
+    assert whole.speech.duration_s == pytest.approx(3 * 0.5 + 2 * pause_s, abs=0.15)
+    phrase = np.concatenate([quiet(0.4), word("red"), quiet(pause_s), word("blue"), quiet(0.4)])
+    (one,), _ = read_takes(model, "red blue", [phrase], RATE)
+    assert one.take == ""
+
+
 def test_other_speech_is_left_out_and_said_so(model):
     samples = np.concatenate([quiet(0.4), word("red", 0.6), quiet(0.7), word("blue", 0.4, level=0.1), quiet(0.4)])
-    (take,), _ = read_takes(model, [samples], RATE)
+    (take,), _ = read_takes(model, "red", [samples], RATE)
     (shot,) = make_shots([take])
     assert (shot.start_s, shot.end_s) == pytest.approx((0.4, 1.0), abs=0.08)
     assert shot.warnings == ("other speech at 1.6–2.2 s is left out",)
@@ -36,7 +49,7 @@ def test_other_speech_is_left_out_and_said_so(model):
 
 def test_noise_is_measured_and_told(model):
     noisy = padded(word("red")) + np.random.default_rng(1).normal(0, 0.05, round(1.3 * RATE)).astype(np.float32)
-    loud, clean = (make_shots(read_takes(model, [samples], RATE)[0])[0] for samples in (noisy, padded(word("red"))))
+    loud, clean = (make_shots(read_takes(model, "red", [samples], RATE)[0])[0] for samples in (noisy, padded(word("red"))))
     assert loud.snr_db == pytest.approx(20 * np.log10(0.3 * np.sqrt(1 / 6) / 0.05), abs=3)
     assert [line.split(":")[0] for line in loud.warnings] == ["noisy"]
     assert clean.snr_db > 35

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from toy_model import padded, word
-from wordprint import Model
+from wordprint import Model, Spotter
+from wordprint.speech.espeak import Synthesiser
+from wordprint.speech.synthetic import draw_speakers, speak
 from wordprint.spot.enroll import enroll
 from wordprint.spot.verdict import verdict
 
@@ -31,8 +33,10 @@ def test_length_in_phones(bundled, text, says):
 
 def test_words_that_it_also_fires_on_are_named(bundled):
     keyword = replace(enroll(bundled, "lights on").keywords[0], threshold=0.3)
-    (fact,) = [fact for fact in verdict(bundled, keyword).facts if "fires on" in fact]
-    assert fact.startswith("also fires on: ")
+    found = verdict(bundled, keyword)
+    (fact,) = [fact for fact in found.facts if "fires on" in fact]
+    assert fact == f"also fires on: {', '.join(found.fires_on)}"
+    assert found.to_json()["fires_on"] == list(found.fires_on)
     assert "lights on" not in fact
 
 
@@ -43,6 +47,21 @@ def test_recordings_that_hold_something_else_are_told(model):
     problems = verdict(model, keyword).problems
     assert any(line.startswith("recording 3: doesn't sound like 'red'") for line in problems)
     assert not any(line.startswith("recording 1") for line in problems)
+
+
+def test_another_word_is_told_by_what_it_sounds_like_and_fires_on(bundled):
+    """Synthetic voices say 'marvin' where 'computer' is enrolled."""
+    pytest.importorskip("espeakng_loader")
+    with Synthesiser() as synthesiser:
+        random = np.random.default_rng(0)
+        shots = [speak(synthesiser, "marvin", voice, random)[0] for voice in draw_speakers(3, seed=1)]
+    spotter = Spotter(bundled)
+    said = spotter.enroll("computer", shots)
+    assert len([line for line in said if "doesn't sound like 'computer'" in line]) >= 2
+    found = verdict(bundled, spotter.enrollment.named("computer"))
+    assert "recording 1: sounds more like 'marvin' than 'computer'" in found.problems
+    assert not any("phones" in fact for fact in found.facts)
+    assert "marvin" in found.fires_on
 
 
 def test_json_has_no_vectors(model):

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from wordprint import pipeline
 from wordprint.commands.keywords import first_that_ends
-from wordprint.errors import ConfigError, EnrollmentError, InputError
+from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.model import Model
+from wordprint.spot.background import hours_of
 from wordprint.spot.best import best_spans
 from wordprint.spot.correct import add_mistake, add_shots
+from wordprint.spot.enroll import ELSEWHERE
 from wordprint.spot.enrollment import Enrollment, Keyword, tidy_name
 from wordprint.spot.options import SpotConfig
+from wordprint.spot.source import is_pipe
 from wordprint.spot.verdict import verdict
 from wordprint.stages.manifest import alone_with
 from wordprint.stages.units import readable_bytes
@@ -38,8 +41,11 @@ def enroll(
     if not arguments:
         usage = 'wordprint enroll [MODEL.onnx] "lights on" [a.wav b.wav c.wav]'
         raise ConfigError("a keyword is needed, and its recordings where there are some", remedy=usage)
+    if words := [one for one in arguments[1:] if not Path(one).suffix and not is_pipe(one) and not Path(one).exists()]:
+        remedy = f'a keyword of several words needs quotes: wordprint enroll "{arguments[0]} {words[0]}"'
+        raise ConfigError(f"there is no recording '{words[0]}'", expected="a keyword, then recordings of it", remedy=remedy)
     model = Model(name)
-    before = Enrollment.load(output).find(arguments[0]) if output.is_file() else None
+    before = Enrollment.load(output, ELSEWHERE).find(arguments[0]) if output.is_file() else None
     made = pipeline.enroll(
         model,
         arguments[0],
@@ -62,8 +68,12 @@ def enroll(
         print(f"note: {line}", file=sys.stderr)
     for line in found.facts:
         print(line)
+    if background is not None and (asked := false_alarms_per_hour or model.false_alarms_per_hour) * hours_of(background) < 1:
+        seen = f"{background} is too short to tell what fires {asked:g} times in an hour"
+        print(f"note: {seen}, so the speech in the model counted, too: at least {1 / asked:.2g} h", file=sys.stderr)
     where = "replaces the one before in" if before is not None else "→"
-    print(f"'{keyword.keyword}' enrolled {_from(keyword)}, threshold {keyword.threshold:.2f} {where} {output}")
+    kept = f"; what was corrected {len(keyword.mistakes)} times stays" if keyword.mistakes else ""
+    print(f"'{keyword.keyword}' enrolled {_from(keyword)}, threshold {keyword.threshold:.2f} {where} {output}{kept}")
 
 
 def correct(arguments: tuple[str, ...], missed: bool, threshold: float | None) -> None:
@@ -84,21 +94,15 @@ def _corrected(
 ) -> Enrollment:
     keyword, recordings = enrollment.named(arguments[0]), arguments[1:]
     if missed:
-        enrollment = _is(model, enrollment, keyword, recordings)
+        enrollment = add_shots(model, enrollment, keyword.keyword, recordings)
     if threshold is not None:
         enrollment = enrollment.with_threshold(keyword.keyword, threshold)
-    before, now = (f"{one.threshold:.2f}" for one in (keyword, enrollment.named(keyword.keyword)))
-    if before != now:
+    made = enrollment.named(keyword.keyword)
+    if (before := f"{keyword.threshold:.2f}") != (now := f"{made.threshold:.2f}"):
         print(f"'{keyword.keyword}': threshold {before} → {now}")
     if not missed:
-        enrollment = _not(model, enrollment, keyword.keyword, recordings)
-    return enrollment
-
-
-def _is(model: Model, enrollment: Enrollment, keyword: Keyword, recordings: tuple[str, ...]) -> Enrollment:
-    """With the recordings as further shots."""
-    enrollment = add_shots(model, enrollment, keyword.keyword, recordings)
-    made, known = enrollment.named(keyword.keyword), verdict(model, keyword).problems
+        return _not(model, enrollment, keyword.keyword, recordings)
+    known = verdict(model, keyword).problems
     for line in verdict(model, made).problems:
         if line not in known:
             print(f"note: {line}", file=sys.stderr)
@@ -115,6 +119,8 @@ def _not(model: Model, enrollment: Enrollment, name: str, recordings: tuple[str,
         keyword = enrollment.named(name)
         (now,) = best_spans(model, replace(enrollment, keywords=(keyword,)), recording)
         print(f"{recording}: similarity {best.similarity:.2f} → {now.similarity:.2f} (threshold {keyword.threshold:.2f})")
+        if best.similarity < keyword.threshold:
+            print(f"note: {recording} didn't set off '{name}' before either", file=sys.stderr)
         if now.similarity >= keyword.threshold:
             remedy = f"--threshold {min(1.0, math.floor(now.similarity * 100 + 1 + 1e-6) / 100):.2f}"  # the next hundredth
             print(f"note: {recording} still sets off '{name}'; a higher threshold would not: {remedy}", file=sys.stderr)
@@ -177,11 +183,22 @@ def _test(path: Path, enrollment: Enrollment, names: list[str], model: str | Non
         raise ConfigError("no recording was named", remedy="wordprint keywords test RECORDING…")
     engine = Model(model)
     enrollment.check(engine, str(path))
+    bad = 0
     for recording in names:
-        for keyword, best in zip(enrollment.keywords, best_spans(engine, enrollment, recording), strict=True):
+        try:
+            found = best_spans(engine, enrollment, recording)
+        except AudioError as error:
+            if len(names) == 1:
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
+            bad += 1
+            continue
+        for keyword, best in zip(enrollment.keywords, found, strict=True):
             sign = "≥" if best.similarity >= keyword.threshold else "<"
             place = f"{best.onset_s:.2f}–{best.offset_s:.2f} s"
             print(f"{recording}: {keyword.keyword}: {best.similarity:.2f} {sign} {keyword.threshold:.2f} at {place}")
+    if bad:
+        raise InputError(f"{bad} of {len(names)} recordings could not be listened to", remedy="see the lines above")
 
 
 def _require(names: list[str], count: int, usage: str) -> None:

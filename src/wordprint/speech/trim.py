@@ -43,17 +43,17 @@ def find_speech(samples: NDArray[np.float32]) -> Speech:
     return find_all_speech(samples)[0]
 
 
-def find_all_speech(samples: NDArray[np.float32]) -> list[Speech]:
+def find_all_speech(samples: NDArray[np.float32], bridge_s: float = _BRIDGE_S) -> list[Speech]:
     """All stretches of sound in (N,) samples, one at least, the most prominent first.
 
     The threshold adapts to the recording: 35 % of the way from its noise floor (10th percentile of the 25 ms levels)
-    to its loudest 50 ms, but never more than 35 dB below the latter. Pauses up to 0.3 s are bridged, clicks ignored.
+    to its loudest 50 ms, but never more than 35 dB below the latter. Pauses up to `bridge_s` are bridged, clicks ignored.
     """
     levels_db = _levels_db(samples)
     smooth_db = 10 * np.log10(np.convolve(np.pad(10 ** (levels_db / 10), 2, "edge"), np.full(5, 0.2), mode="valid"))
     peak_db, floor_db = float(smooth_db.max()), float(np.percentile(levels_db, 10))
     threshold_db = max(floor_db + _ABOVE_FLOOR * (peak_db - floor_db), peak_db - _BELOW_PEAK_DB)
-    regions = _regions(smooth_db >= threshold_db - 1e-6)
+    regions = _regions(smooth_db >= threshold_db - 1e-6, bridge_s)
     regions.sort(key=lambda region: -float((smooth_db[region[0] : region[1]] - threshold_db).sum()))
     margin = _FRAME // 2 + round(_EDGE_S * SAMPLE_RATE)  # from the middle of a frame to what is kept
     found = []
@@ -95,14 +95,14 @@ def _frame_means(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDAr
     return means
 
 
-def _regions(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _regions(active: NDArray[np.bool_], bridge_s: float) -> list[tuple[int, int]]:
     """Stretches of active frames `[start, end)`, short pauses bridged, clicks left out where anything longer remains."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], active.astype(np.int8), [0]))))
     stretches = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
     sounds = [(start, end) for start, end in stretches if (end - start) * _HOP >= _CLICK_S * SAMPLE_RATE] or stretches
     merged = [sounds[0]]
     for start, end in sounds[1:]:
-        if (start - merged[-1][1]) * _HOP <= _BRIDGE_S * SAMPLE_RATE:
+        if (start - merged[-1][1]) * _HOP <= bridge_s * SAMPLE_RATE:
             merged[-1] = (merged[-1][0], end)
         else:
             merged.append((start, end))

@@ -60,6 +60,14 @@ def heard_rate(model: Model, keyword: Keyword, samples: NDArray[np.float32]) -> 
     return Rate(np.sort(np.array(list(best.values())))[::-1], lasting_s / 3600)
 
 
+def hours_of(path: str | Path) -> float:
+    """How long a recording is."""
+    from wordprint.speech.recording import Recording
+
+    with Recording(path) as recording:
+        return recording.frames / recording.sample_rate / 3600
+
+
 def read_background(path: str | Path) -> NDArray[np.float32]:
     """Samples of a recording of the user's surroundings; raises InputError where there is none."""
     from wordprint.speech.audio import read_audio

@@ -32,7 +32,7 @@ def best_spans(model: Model, enrollment: Enrollment, recording: str | Path | NDA
     samples = recording if isinstance(recording, np.ndarray) else read_audio(recording)
     spotter = Spotter(model, enrollment, SpotConfig(threshold=-1.0, min_level_db=-90.0))  # which reads the phones of all
     found: list[Best | None] = [None] * len(enrollment.keywords)
-    for look in spotter.looks(np.pad(samples, (0, SAMPLE_RATE))):
+    for look in spotter.looks_in(samples):
         for number, similarity in enumerate(look.similarities.tolist()):
             known = found[number]
             if similarity > (-math.inf if known is None else known.similarity):

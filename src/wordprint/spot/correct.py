@@ -39,7 +39,7 @@ def add_shots(
     Raises EnrollmentError when none can be used.
     """
     keyword = enrollment.named(name)
-    takes, rejected = read_takes(model, recordings, sample_rate)
+    takes, rejected = read_takes(model, name, recordings, sample_rate, keyword.shots)
     if not takes:
         raise EnrollmentError(f"no usable recording of '{keyword.keyword}': {'; '.join(rejected)}")
     shots = compared([*keyword.shots, *make_shots(takes, codes_of(keyword.sounds, model.phones))])

@@ -47,6 +47,9 @@ from wordprint.spot.spans import likely_duration_s, spelled_duration_s
 from wordprint.spot.voices import spoken
 from wordprint.stages.manifest import alone_with
 
+ELSEWHERE = "write to another file with -o, or delete it"
+"""What to do about an enrollment that can't be added to."""
+
 
 def enroll(
     model: Model | str | Path | None,
@@ -98,13 +101,19 @@ def enroll(
     if config.threshold is None:
         made = replace(made, threshold=_threshold(engine, made, false_alarms_per_hour, background))
     if output is None:
-        return known.add(made)
+        return _added(known, made)
     with disk_errors(output):
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     with alone_with(output):  # what others have enrolled meanwhile stays
-        known = _known(engine, enrollment, output).add(made)
+        known = _added(_known(engine, enrollment, output), made)
         known.save(output)
     return known
+
+
+def _added(known: Enrollment, made: Keyword) -> Enrollment:
+    """With a keyword, which what was corrected before it was enrolled anew still isn't."""
+    old = known.find(made.keyword)
+    return known.add(made if old is None else replace(made, mistakes=old.mistakes))
 
 
 def _known(model: Model, enrollment: Enrollment | None, output: str | Path | None) -> Enrollment:
@@ -114,16 +123,19 @@ def _known(model: Model, enrollment: Enrollment | None, output: str | Path | Non
         return enrollment
     if output is None or not Path(output).exists():
         return Enrollment(model.name, model.digest)
-    found = Enrollment.load(output)
-    found.check(model, str(output), "write to another file with -o, or delete it")
+    found = Enrollment.load(output, ELSEWHERE)
+    found.check(model, str(output), ELSEWHERE)
     return found
 
 
 def _threshold(model: Model, keyword: Keyword, per_hour: float | None, background: str | Path | None) -> float:
+    ordinary = expected(model, keyword)
     if background is not None:
+        asked = model.false_alarms_per_hour if per_hour is None else per_hour
         rate = heard_rate(model, keyword, read_background(background))
-        return rate.threshold(model.false_alarms_per_hour if per_hour is None else per_hour)
-    if per_hour is not None and expected(model, keyword) is None:
+        known = -1.0 if ordinary is None or asked * rate.hours >= 1 else ordinary.threshold(asked)
+        return max(rate.threshold(asked), known)  # that there is none in a minute says little of an hour
+    if per_hour is not None and ordinary is None:
         raise ConfigError(
             f"false_alarms_per_hour is {per_hour:g}, but this model was exported without the speech to expect them of",
             remedy="give a recording in which the keyword isn't said: --background my_hour.wav",
@@ -146,27 +158,25 @@ def make_keyword(
     name = _checked(keyword, threshold, sample_rate)
     if isinstance(recordings, (str, Path)):
         recordings = [recordings]
-    if isinstance(recordings, np.ndarray) and (recordings.ndim == 1 or recordings.shape[1:] == (1,)):
-        recordings = [recordings]
-    if synthetic_voices and len(recordings):
-        raise ConfigError(f"'{name}' has recordings and synthetic voices", expected="voices for typed keywords alone")
-    if recordings_alone and not len(recordings):
-        raise ConfigError(f"'{name}' has no recordings, and recordings_alone is set", expected="recordings, or its spelling")
+    if isinstance(recordings, np.ndarray) and (recordings.ndim == 1 or recordings.shape[0] > recordings.shape[1]):
+        recordings = [recordings]  # one, whose samples follow each other
+    recordings = list(recordings)
+    _agree(name, bool(recordings), phones is not None, recordings_alone, synthetic_voices)
     strings, guessed = _pronounced(model, name, phones, recordings, recordings_alone)
     spelled = model.spell(strings) if strings else None
     shots: tuple[Shot, ...] = ()
     rejected: list[str] = []
     durations_s: list[float] = []
     sounds = strings
+    if not recordings and (lasting_s := spelled_duration_s(strings)) > MAX_SPEECH_S:
+        raise InputError(f"'{name}' takes about {lasting_s:.1f} s to say", expected=f"a keyword of up to {MAX_SPEECH_S:g} s")
     voices = spoken(model, name) if synthetic_voices else np.zeros((0, model.embedding_size), np.float32)
     if len(voices) and spelled is not None:
         prototypes = [normalised(voices.mean(axis=0) + spelled.mean(axis=0))]
-    elif not len(recordings) and spelled is not None:
-        if (lasting_s := spelled_duration_s(strings)) > MAX_SPEECH_S:
-            raise InputError(f"'{name}' takes about {lasting_s:.1f} s to say", expected=f"a keyword of up to {MAX_SPEECH_S:g} s")
+    elif not recordings and spelled is not None:
         prototypes = [normalised(vector) for vector in spelled]
     else:
-        takes, rejected = read_takes(model, recordings, sample_rate)
+        takes, rejected = read_takes(model, name, recordings, sample_rate)
         if not takes:
             raise EnrollmentError(
                 f"no usable recording of '{name}': {'; '.join(rejected)}", expected="one or more recordings of it, each up to 3 s"
@@ -220,6 +230,18 @@ def _said(
         return [], []
     mean = normalised(np.mean([take.vector for take in takes], axis=0))
     return (strings, guessed) if float((model.spell(strings) @ mean).max()) - short >= UNSAID else ([], [])
+
+
+def _agree(name: str, recorded: bool, phones: bool, alone: bool, voices: bool) -> None:
+    """Raise ConfigError for ways to enroll a keyword that exclude each other."""
+    for wrong, seen, wanted in (
+        (voices and recorded, "recordings and synthetic voices", "voices for typed keywords alone"),
+        (voices and phones, "phones and synthetic voices", "one of them: voices say its name"),
+        (alone and phones, "phones, and recordings_alone is set", "one of them"),
+        (alone and not recorded, "no recordings, and recordings_alone is set", "recordings, or its spelling"),
+    ):
+        if wrong:
+            raise ConfigError(f"'{name}' has {seen}", expected=wanted)
 
 
 def _checked(keyword: str, threshold: float, sample_rate: int) -> str:

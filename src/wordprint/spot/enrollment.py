@@ -6,10 +6,10 @@ import json
 import math
 import os
 import unicodedata
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from wordprint.errors import EnrollmentError, InputError, kind_of
 from wordprint.model import Model
@@ -92,6 +92,15 @@ class Keyword:
             lines.append(f"'{self.keyword}' may often be missed: its recordings are {typical}")
         return lines
 
+    def check(self) -> None:
+        """Raise ValueError for numbers that no enrollment makes."""
+        if not -1 <= self.threshold <= 1 or not 0 <= self.duration_s <= 60:
+            raise ValueError(f"'{self.keyword}' has threshold {self.threshold:g} and lasts {self.duration_s:g} s")
+        if not self.prototypes or not all(map(any, self.prototypes)):
+            raise ValueError(f"'{self.keyword}' has no prototype, or one of zeros")
+        if not plain_name(self.keyword):
+            raise ValueError("a keyword has no name")
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Enrollment:
@@ -148,34 +157,44 @@ class Enrollment:
                 expected=f"an enrollment for model '{model.name}' ({model.digest[:12]})",
                 remedy=remedy,
             )
+        known = set(model.phones)
         for word in self.keywords:
-            vectors = [*word.prototypes, *(one.embedding for one in word.mistakes)]
+            vectors = [*word.prototypes, *(shot.embedding for shot in word.shots), *(one.embedding for one in word.mistakes)]
+            strange = {phone for string in (*word.phones, *word.sounds) for phone in string.split()} - known
             if wrong := [len(vector) for vector in vectors if len(vector) != model.embedding_size]:
-                raise EnrollmentError(
-                    f"{where} is damaged: a prototype of '{word.keyword}' has {wrong[0]} numbers",
-                    expected=f"{model.embedding_size}",
-                    remedy="enroll the keywords again with 'wordprint enroll'",
-                )
+                seen, expected = f"a vector of '{word.keyword}' has {wrong[0]} numbers", f"{model.embedding_size}"
+            elif strange:
+                seen, expected = f"'{word.keyword}' has phones {', '.join(sorted(strange))}", f"some of {' '.join(model.phones)}"
+            else:
+                continue
+            raise EnrollmentError(
+                f"{where} is damaged: {seen}", expected=expected, remedy="enroll the keywords again with 'wordprint enroll'"
+            )
 
     def save(self, path: str | Path) -> None:
         """Write as one JSON object, atomically; where a link leads, if it is one."""
         write_text(os.path.realpath(path), to_line({"schema": SCHEMA, **asdict(self)}))
 
     @classmethod
-    def load(cls, path: str | Path) -> Enrollment:
-        """Read what `save` wrote; raises InputError or EnrollmentError for any other file."""
+    def load(cls, path: str | Path, remedy: str = "enroll the keywords again with 'wordprint enroll'") -> Enrollment:
+        """Read what `save` wrote; raises InputError or EnrollmentError, with this remedy, for any other file."""
         path = Path(path)
         if not path.is_file():
             raise InputError(kind_of(path), expected="an enrollment", remedy="make one with 'wordprint enroll'")
-        remedy = "enroll the keywords again with 'wordprint enroll'"
         try:
             record = json.loads(path.read_bytes())
-            schema = record.get("schema")
+            schema = record.pop("schema", None)
             if schema != SCHEMA:
-                raise EnrollmentError(f"{path} has schema {schema!r}", expected=SCHEMA, remedy=remedy)
-            keywords = tuple(_keyword_from_json(keyword) for keyword in record["keywords"])
-            return cls(record["model"], record["model_digest"], keywords)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+                held = [str(word["keyword"]) for word in record.get("keywords", []) if "keyword" in word]
+                of = f" (it holds {', '.join(held)})" if held else ""
+                raise EnrollmentError(f"{path} has schema {schema!r}{of}", expected=SCHEMA, remedy=remedy)
+            found: Enrollment = made_of(cls, record, "it")
+            for word in found.keywords:
+                word.check()
+            if len({plain_name(word.keyword) for word in found.keywords}) < len(found.keywords):
+                raise ValueError("two keywords have one name")
+            return found
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise EnrollmentError(f"{path} is damaged ({error})", expected=f"JSON of {SCHEMA}", remedy=remedy) from error
 
 
@@ -196,17 +215,26 @@ def plain_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").replace("-", " ").casefold().split())
 
 
-def _keyword_from_json(record: dict[str, Any]) -> Keyword:
-    shots = tuple(
-        Shot(**{**shot, "embedding": tuple(shot["embedding"]), "warnings": tuple(shot["warnings"])}) for shot in record["shots"]
-    )
-    texts = {name: tuple(record.get(name, ())) for name in ("phones", "guessed", "rejected", "sounds")}
-    mistakes = tuple(Mistake(**{**one, "embedding": tuple(one["embedding"])}) for one in record["mistakes"])
-    vectors = {"prototypes": tuple(map(tuple, record["prototypes"])), "shots": shots, "mistakes": mistakes}
-    keyword = Keyword(**{**record, **texts, **vectors})
-    if not isinstance(keyword.keyword, str):
-        raise ValueError(f"the keyword {keyword.keyword!r} is no text")
-    numbers = [number for vector in (*keyword.prototypes, *(one.embedding for one in mistakes)) for number in vector]
-    if not keyword.prototypes or not all(map(math.isfinite, (*numbers, keyword.threshold, keyword.duration_s))):
-        raise ValueError(f"the numbers of '{keyword.keyword}' are not finite")
-    return keyword
+def made_of(kind: Any, value: Any, name: str) -> Any:
+    """A value of JSON as a field of an enrollment; raises ValueError, which calls it `name`, where it is no such thing."""
+    if is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name} is no object")
+        if needed := {one.name for one in fields(kind) if one.default is MISSING} - value.keys():
+            raise ValueError(f"{name} has no {', '.join(sorted(needed))}")
+        kinds, build = get_type_hints(kind), cast(Any, kind)
+        return build(**{key: made_of(kinds[key], held, key) for key, held in value.items()})
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)[0]
+        if not isinstance(value, list):
+            raise ValueError(f"{name} is no list")
+        if inner is float and set(map(type, value)) <= {int, float} and all(map(math.isfinite, value)):
+            return tuple(value)
+        return tuple(made_of(inner, held, name) for held in value)
+    if value is None and type(None) in get_args(kind):
+        return None
+    kind = next((one for one in get_args(kind) if one is not type(None)), kind)
+    known = {float: (int, float), int: (int,), str: (str,)}[kind]
+    if type(value) not in known or (kind is float and not math.isfinite(value)):
+        raise ValueError(f"{name} is {value!r:.40}")
+    return value

@@ -16,7 +16,7 @@ from wordprint.goodness import Codes, shortfall_of
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample
 from wordprint.speech.mix import as_samples
 from wordprint.speech.trim import Speech, contrast_db, find_all_speech, noise_db
-from wordprint.spot.enrollment import Shot
+from wordprint.spot.enrollment import Shot, plain_name
 
 MAX_SPEECH_S = 3.0
 """Longest keyword."""
@@ -34,10 +34,14 @@ CLIPPED_SHARE = 0.001
 """Share of samples at full scale from which a shot is called clipped."""
 UNLIKE = 0.3
 """A shot less similar than this to the mean of the others is most likely another word, or cut off."""
-UNALIKE, TWICE = "unlike the other recordings", "the same recording"
-"""How warnings begin that follow from other shots."""
+UNALIKE = "unlike the other recordings"
+"""How a warning begins that follows from other shots."""
 SAME = 0.55
 """Two stretches of one recording that are more alike than this are the same keyword, said twice."""
+
+AGAIN_S, SURELY_SAME, MOST_PARTS = 0.1, 0.7, 10
+"""A pause as long as this may lie between two sayings, though longer ones lie inside phrases: between what is so much alike.
+Of so many sayings without a longer pause."""
 
 Recording = str | Path | NDArray[np.float32] | NDArray[np.int16]
 """A file in any format, or samples (N,) or (N, 1), float at full scale ±1 or int16."""
@@ -67,10 +71,15 @@ class Take:
     """(T, 1 + P) natural logarithms: what phones its frames have (`SpanEmbedder.phones_in`), where the model reads them."""
 
 
-def read_takes(model: SpanEmbedder, recordings: Sequence[Recording], sample_rate: int) -> tuple[list[Take], list[str]]:
-    """All takes in the recordings, and a line for each recording that can't be used."""
+def read_takes(
+    model: SpanEmbedder, name: str, recordings: Sequence[Recording], sample_rate: int, known: Sequence[Shot] = ()
+) -> tuple[list[Take], list[str]]:
+    """All takes of the keyword in the recordings, and a line for each recording that can't be used, or is one before or `known`."""
     takes: list[Take] = []
     rejected = []
+    first = {shot.embedding: shot.recording for shot in known}
+    words = plain_name(name).split()
+    apart = len(set(words)) == len(words)  # "bye bye" is said once
     for number, recording in enumerate(recordings, start=1):
         label = str(recording) if isinstance(recording, (str, Path)) else f"recording {number}"
         try:
@@ -78,11 +87,18 @@ def read_takes(model: SpanEmbedder, recordings: Sequence[Recording], sample_rate
         except AudioError as error:
             rejected.append(str(error))
             continue
-        speeches = find_all_speech(samples)
+        speeches: Sequence[Speech] = find_all_speech(samples)
+        if apart:
+            speeches = _apart(model, samples, speeches)
         if reason := _unusable(samples, speeches):
             rejected.append(f"{label} {reason}")
+            continue
+        found = _takes(model, label, samples, speeches)
+        twin = first.setdefault(rounded(found[0].vector), label)
+        if twin is label:
+            takes += found
         else:
-            takes += _takes(model, label, samples, speeches)
+            rejected.append(f"{label} is the same recording as {twin}: another take is better")
     return takes, rejected
 
 
@@ -98,13 +114,10 @@ def make_shots(takes: Sequence[Take], sounds: Codes = ()) -> tuple[Shot, ...]:
 
 
 def compared(shots: Sequence[Shot]) -> tuple[Shot, ...]:
-    """The shots of a keyword with how alike each is to the others, and a warning of one that isn't, or that is there twice."""
-    first: dict[tuple[float, ...], Shot] = {}
+    """The shots of a keyword with how alike each is to the others, and a warning of one that isn't."""
     found = []
     for shot, agreement in zip(shots, _agreements(np.array([shot.embedding for shot in shots], np.float32)), strict=True):
-        warnings = [warning for warning in shot.warnings if not warning.startswith((TWICE, UNALIKE))]
-        if (twin := first.setdefault(shot.embedding, shot)) is not shot:
-            warnings.append(f"{TWICE} as {twin.recording}: another take is better")
+        warnings = [warning for warning in shot.warnings if not warning.startswith(UNALIKE)]
         if agreement is not None and agreement < UNLIKE:
             warnings.append(f"{UNALIKE} (similarity {agreement:.2f})")
         found.append(replace(shot, agreement=agreement, warnings=tuple(warnings)))
@@ -131,6 +144,17 @@ def _unusable(samples: NDArray[np.float32], speeches: Sequence[Speech]) -> str:
     if steady and (contrast := contrast_db(samples)) < FLAT_DB:
         return f"holds no speech that stands out (its loudest part is {contrast:.0f} dB above its quietest)"
     return ""
+
+
+def _apart(model: SpanEmbedder, samples: NDArray[np.float32], speeches: Sequence[Speech]) -> Sequence[Speech]:
+    """The speeches, the most prominent as its parts, where there is a short pause between any two and all are alike."""
+    first = speeches[0]
+    parts = [part for part in find_all_speech(samples, AGAIN_S) if first.start_sample <= part.start_sample < first.end_sample]
+    brief = min(part.duration_s for part in parts) < SHORT_S
+    if not 1 < len(parts) <= MOST_PARTS or brief or contrast_db(samples) < FLAT_DB:
+        return speeches
+    vectors = np.stack([model.vector(samples, part) for part in parts])
+    return [*parts, *speeches[1:]] if (vectors @ vectors.T).min() > SURELY_SAME else speeches
 
 
 def _takes(model: SpanEmbedder, label: str, samples: NDArray[np.float32], speeches: Sequence[Speech]) -> list[Take]:

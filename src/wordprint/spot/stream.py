@@ -36,6 +36,7 @@ from wordprint.spot.options import SpotConfig
 from wordprint.spot.shots import Recording
 from wordprint.spot.source import Blocks, blocks_of
 from wordprint.spot.spans import Grid
+from wordprint.spot.verdict import problems_of
 from wordprint.stages.options import check
 
 READ_BELOW = 0.25
@@ -138,7 +139,7 @@ class Spotter:
         )
         self._set_enrollment(made)
         found = self._enrollment.find(keyword)
-        return [] if found is None else found.warnings
+        return [] if found is None else problems_of(self.model, found)
 
     def process(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> list[Detection]:
         """Detections that the next samples of the stream bring, (N,) or (N, 1), N ≥ 0: float at full scale ±1, or int16.
@@ -203,13 +204,24 @@ class Spotter:
     def flush(self) -> list[Detection]:
         """The stream has ended: the detections that its last moments bring, as if silence followed; then start anew."""
         self._require_keywords()
-        self._total = self._looked + self._filled
-        after = self._longest_samples // 2 + (self.model.delay_frames + 1) * self.model.frame_samples + len(self._pending)
-        detections = self.process(np.zeros(after, np.float32))
+        detections = self.process(self._silence_after())
         peak = self._decider.finish()
         detections += [] if peak is None else [self._detection(peak)]
         self.reset()
         return detections
+
+    def looks_in(self, samples: NDArray[np.float32] | NDArray[np.int16]) -> Iterator[Look]:
+        """The looks of a whole recording, a stream of its own: what `spot` decides on."""
+        self.reset()
+        yield from self.looks(samples)
+        yield from self.looks(self._silence_after())
+        self.reset()
+
+    def _silence_after(self) -> NDArray[np.float32]:
+        """The stream has ended: what must follow for spans that have their middle in it to be looked at."""
+        self._total = self._looked + self._filled
+        after = self._longest_samples // 2 + (self.model.delay_frames + 1) * self.model.frame_samples + len(self._pending)
+        return np.zeros(after, np.float32)
 
     def reset(self) -> None:
         """Forget the audio heard so far; time starts again at 0."""

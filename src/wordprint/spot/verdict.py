@@ -24,8 +24,8 @@ FEW_PHONES, MANY_PHONES = 4, 14
 """A keyword of fewer phones fires often; one of more is hard to say the same way twice."""
 SOUNDS_LIKE = 0.25
 """A recording less similar than this to its own spelling holds something else."""
-SOUNDS_MORE = 0.25
-"""So much more similar to another spelling a recording must be to be called so."""
+SOUNDS_MORE, SURELY = 0.25, 0.5
+"""So much more similar to another spelling a recording must be to be called so, and so similar at least."""
 MOST_PER_HOUR = 3600 / SpotConfig().refractory_s
 """A keyword can't be reported more often."""
 SHOWN_PER_HOUR = (10.0, 1.0, 0.1)
@@ -49,6 +49,8 @@ class Verdict:
     """The share of its sayings that is expected to be missed; None where there are too few recordings to tell."""
     missed_at: dict[float, float]
     """The same at `thresholds`, by false alarms per hour."""
+    fires_on: tuple[str, ...]
+    """Words and phrases that it also fires on, the likeliest first."""
 
     def to_json(self) -> dict[str, Any]:
         """For programs; without vectors."""
@@ -58,7 +60,7 @@ class Verdict:
         for shot in keyword["shots"]:
             del shot["embedding"]
         expected = {"expected_per_hour": self.per_hour, "thresholds": self.thresholds,
-                    "expected_missed": self.missed, "missed_at": self.missed_at}  # fmt: skip
+                    "expected_missed": self.missed, "missed_at": self.missed_at, "fires_on": list(self.fires_on)}  # fmt: skip
         return {**keyword, **expected, "problems": list(self.problems), "facts": list(self.facts)}
 
 
@@ -67,7 +69,7 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
     strings = spelling(model, keyword)
     prototypes = np.array(keyword.prototypes, np.float32)
     alike = confusable(model, keyword.keyword, strings, prototypes, unlike=phones_unlike(model, keyword))
-    problems = [*keyword.warnings, *(_unlike_its_spelling(model, keyword, strings, alike) if strings else [])]
+    problems = problems_of(model, keyword, alike)
     facts = []
     if strings:
         phones = len(strings[0])
@@ -93,9 +95,16 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
                 facts.append(f"other thresholds: {'; '.join(others)}")
         else:
             problems.append(f"no threshold makes '{keyword.keyword}' rare enough in other speech: take another keyword or model")
-    if fires := [one.text for one in alike if one.similarity >= keyword.threshold - NEAR][:NAMED]:
-        facts.append(f"also fires on: {', '.join(fires)}")
-    return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds, missed, missed_at)
+    fires_on = tuple(one.text for one in alike if one.similarity >= keyword.threshold - NEAR)[:NAMED]
+    if fires_on:
+        facts.append(f"also fires on: {', '.join(fires_on)}")
+    return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds, missed, missed_at, fires_on)
+
+
+def problems_of(model: Model, keyword: Keyword, others: Sequence[Confusable] = ()) -> list[str]:
+    """What went wrong in enrolling it; `others` are what a recording that doesn't sound like its name may say instead."""
+    called = spelling(model, keyword) or looked_up(keyword.keyword, model.phones)
+    return [*keyword.warnings, *(_unlike_its_spelling(model, keyword, called, others) if called else [])]
 
 
 def phones_unlike(model: Model, keyword: Keyword) -> Callable[[list[Pronunciation]], NDArray[np.float32]] | None:
@@ -108,10 +117,11 @@ def phones_unlike(model: Model, keyword: Keyword) -> Callable[[list[Pronunciatio
 
 
 def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
-    """The keyword's phone strings, its own or the lexicon's; none where its name is no English or the model can't spell."""
-    if keyword.phones:
-        return [tuple(string.split()) for string in keyword.phones]
-    return looked_up(keyword.keyword, model.phones)
+    """The keyword's phone strings, its own, those of its sounds or the lexicon's; none where its recordings don't say its name, its
+    name is no English, or the model can't spell."""
+    if found := keyword.phones or keyword.sounds:
+        return [tuple(string.split()) for string in found]
+    return [] if keyword.shots and model.reads_phones else looked_up(keyword.keyword, model.phones)
 
 
 def _share(missed: float) -> str:
@@ -132,6 +142,7 @@ def _length(phones: int) -> str:
 def _unlike_its_spelling(model: Model, keyword: Keyword, strings: list[Pronunciation], others: Sequence[Confusable]) -> list[str]:
     """Recordings that don't sound like what the keyword is called, or more like something else."""
     spelled = model.spell(strings)
+    others = [one for one in others if one.phones in as_text(looked_up(one.text, model.phones))]  # not a part of a word
     wrong = model.spell([one.phones.split() for one in others]) if others else np.zeros((0, spelled.shape[1]), np.float32)
     lines = []
     for shot in keyword.shots:
@@ -139,7 +150,7 @@ def _unlike_its_spelling(model: Model, keyword: Keyword, strings: list[Pronuncia
         alike, unlike = float((spelled @ vector).max()), wrong @ vector
         if alike >= DOUBTFUL:
             continue
-        if len(unlike) and unlike.max() > alike + SOUNDS_MORE:
+        if len(unlike) and unlike.max() > max(alike + SOUNDS_MORE, SURELY):
             lines.append(f"{shot.name}: sounds more like '{others[int(unlike.argmax())].text}' than '{keyword.keyword}'")
         elif alike < SOUNDS_LIKE:
             lines.append(f"{shot.name}: doesn't sound like '{keyword.keyword}' (similarity {alike:.2f} to its spelling)")
