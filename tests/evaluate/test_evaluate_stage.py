@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from evaluate.tones import Bands
 from toy_model import write_model
 from wordprint.errors import ConfigError, DatasetError, DiskFullError, InputError, LeakError, ModelError, OutputConflictError
 from wordprint.evaluate import few_shot
-from wordprint.evaluate.data import seen_in_training
+from wordprint.evaluate.data import seen_in_training, unique_names
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stage import evaluate
 from wordprint.model import Model
@@ -227,9 +228,9 @@ def test_the_audio_of_one_data_set_at_a_time_is_in_memory(word_folder, tmp_path,
 @pytest.mark.usefixtures("plain_report")
 def test_speakers_of_training_are_said_too(word_folder, tmp_path):
     model = Bands()
-    model.training_speakers = frozenset({"s3", "else"})
+    model.training_speakers = frozenset({"s3", "corpus-s5", "corpus-x-s6"})  # a word folder doesn't name the corpus
     evaluate(model, [word_folder], tmp_path / "out", CONFIG)
-    assert _metrics(tmp_path / "out")["warnings"] == ["tones: the model was trained on 1 speakers (s3) that are scored here"]
+    assert _metrics(tmp_path / "out")["warnings"] == ["tones: the model was trained on 2 speakers (s3, s5) that are scored here"]
 
 
 @pytest.mark.usefixtures("plain_report")
@@ -285,6 +286,18 @@ def test_several_data_sets_and_equal_names(word_folder, tmp_path):
     assert first["protocols"]["open_set"]["shots"] == second["protocols"]["open_set"]["shots"]
 
 
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (("w/words-2", "w/words", "v/words"), ["words-2", "words", "words-3"]),
+        (("w/words", "v/words", "u/words-2", "t/words"), ["words", "words-2", "words-2-2", "words-3"]),
+        (("commands-es", "commands"), ["commands-es", "commands"]),
+    ],
+)
+def test_no_two_folders_get_one_name(paths, names):
+    assert unique_names([Path(path) for path in paths]) == names
+
+
 @pytest.mark.usefixtures("plain_report")
 def test_shots_without_recordings_are_left_out_and_named(word_folder, tmp_path):
     config = EvaluateConfig(targets=("yes", "no"), shots=(1, 3, 15, 30), draws=2, dtw_tokens=0)
@@ -324,6 +337,8 @@ def test_keywords_chosen_by_the_data_are_fewer_where_speakers_are_few(word_folde
         (EvaluateConfig(draws=0), "draws"),
         (EvaluateConfig(enroll_share=1.0), "enroll_share"),
         (EvaluateConfig(targets=("yes",)), "targets"),
+        (EvaluateConfig(targets=("yes", "yes", "no")), "different keywords"),
+        (EvaluateConfig(targets=("lights on", "Lights_on", "no")), "different keywords"),
     ],
 )
 def test_options_out_of_range(config, match, word_folder, tmp_path):

@@ -133,6 +133,8 @@ def test_perfect_embeddings_score_perfectly():
         assert entry.estimates["accuracy_at_1_far"].mean == 1
         assert entry.estimates["eer"].mean == 0
         assert entry.estimates["auroc"].mean == 1
+        assert entry.estimates["auroc"].high == 1
+        assert entry.estimates["auroc"].low == pytest.approx(0.7575, abs=1e-4)  # twelve speakers are asked, as if once each
 
 
 def test_embeddings_without_information_score_at_chance():

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from wordprint.evaluate.intervals import group_weights, groups_of, interval_around, poisson_interval, wilson_interval
+from wordprint.evaluate.intervals import group_weights, groups_of, interval_around, interval_over, poisson_interval, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,13 @@ def test_interval_stays_in_range_around_the_figure_and_leaves_out_undefined_repl
     low, high = interval_around(0.99, np.linspace(0.6, 0.8, 101))
     assert (low, high) == (pytest.approx(0.99 - 0.095), 1.0)
     assert interval_around(0.5, [np.nan]) == (0.0, 1.0)
+
+
+def test_without_an_error_each_group_is_one_trial():
+    assert interval_over(3, 1.0, np.ones(9)) == (pytest.approx(0.4385, abs=1e-4), 1.0)
+    assert interval_over(3, 0.0, np.zeros(9)) == (0.0, pytest.approx(0.5615, abs=1e-4))
+    for value, replicates in [(0.5, [0.4, 0.6]), (0.0, [0.0, 0.4]), (0.5, [0.5, 0.5])]:
+        assert interval_over(3, value, replicates) == interval_around(value, replicates)
 
 
 def test_groups_are_speakers_and_nobody_is_alone():

@@ -598,18 +598,20 @@ def test_published_lists_are_scored_pair_by_pair(lists, tmp_path, where):
 
 
 def test_recordings_of_published_lists_may_lie_elsewhere(tmp_path):
-    lists = write_lists(tmp_path / "lists", tmp_path / "elsewhere")
+    lists = write_lists(tmp_path / "lists", tmp_path / "phrases")
     config = EvaluateConfig(phrases=lists, players=0, phrase_speakers=("1", "2"))
     with pytest.raises(InputError, match=r"1word.csv:2 names train-other-500/.*, which is not in .*name their folder: wordprint"):
         evaluate(Planted(), [], tmp_path / "no", config)
     assert not (tmp_path / "no").exists()
-    evaluate(Planted(), [tmp_path / "elsewhere"], tmp_path / "out", config)
+    evaluate(Planted(), [tmp_path / "phrases"], tmp_path / "out", config)
     lines = list(read_jsonl(tmp_path / "out/trials/phrases.jsonl"))
     assert {line[side]["speaker"] for line in lines for side in ("anchor", "comparison")} == {"1", "2"}
+    inputs = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))["inputs"]
+    assert set(inputs) == {"phrases", "phrases-2"}  # the lists, and a folder of that name
     with pytest.raises(ConfigError, match="phrase_anchors or phrase_pairs is set, but published lists say"):
-        evaluate(Planted(), [tmp_path / "elsewhere"], tmp_path / "no", EvaluateConfig(phrases=lists, phrase_pairs=9))
+        evaluate(Planted(), [tmp_path / "phrases"], tmp_path / "no", EvaluateConfig(phrases=lists, phrase_pairs=9))
     with pytest.raises(InputError, match="2 folders of recordings"):
-        evaluate(Planted(), [tmp_path / "elsewhere", lists], tmp_path / "no", config)
+        evaluate(Planted(), [tmp_path / "phrases", lists], tmp_path / "no", config)
 
 
 def test_lists_with_times_cut_phrases_out_of_utterances_in_any_format(tmp_path):

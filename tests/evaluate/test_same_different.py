@@ -78,6 +78,7 @@ def test_by_hand():
     vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
     result = same_different(vectors, ["a", "a", "b"], ["x", "y", "x"], generator=np.random.default_rng(0))
     assert result.estimates["ap"].mean == 1
+    assert (result.estimates["ap"].low, result.estimates["ap"].high) == (pytest.approx(0.3424, abs=1e-4), 1)  # of two speakers
     assert result.chance == pytest.approx({"ap": 1 / 3, "ap_across_speakers": 1 / 3})
     assert (result.tokens, result.word_types, result.speakers) == (3, 2, 2)
 

@@ -12,6 +12,7 @@ from wordprint.evaluate.stream_scores import (
     Looks,
     decide,
     detect,
+    hours_once,
     miss_rate,
     missed_interval,
     peaks,
@@ -136,11 +137,22 @@ def test_one_threshold_for_all_and_each_its_own():
     assert miss_rate(trials, own) == 0.0
 
 
+def test_one_keyword_that_rings_all_the_time_does_not_lower_the_threshold_of_all():
+    """One of 100 rings every 3 s of an hour, ever more quietly: 1000 times above its last score. That is ten an hour of all."""
+    hour, loud = _places((0, 3600)), np.linspace(0.9, 0.5, 1001)
+    often = _stream(3600, {3 * (number + 1): score for number, score in enumerate(loud)})
+    trials = [score_trial("loud", 0, *often, NONE, hour)]
+    trials += [score_trial(f"quiet {number}", 0, *_stream(3600, {}), NONE, hour) for number in range(99)]
+    bar = shared_threshold(trials, 10)
+    assert bar == 0.5
+    assert sum(decide(trials[0], *often, bar).false) == 1000
+
+
 def test_peaks_do_not_depend_on_order_of_equal_scores_nor_take_silence():
     positions = np.arange(6) * HOP
-    assert peaks(positions, np.array([0.5, 0.5, 0.5, -np.inf, 0.5, 0.5]), 2 * HOP, 10).tolist() == [0, 2, 4]
-    assert peaks(positions, np.full(6, -np.inf), HOP, 10).tolist() == []
-    assert peaks(positions, np.arange(6.0), HOP, 2).tolist() == [5, 4]
+    assert peaks(positions, np.array([0.5, 0.5, 0.5, -np.inf, 0.5, 0.5]), 2 * HOP).tolist() == [0, 2, 4]
+    assert peaks(positions, np.full(6, -np.inf), HOP).tolist() == []
+    assert peaks(positions, np.arange(6.0), HOP).tolist() == [5, 4, 3, 2, 1, 0]
 
 
 def test_a_keyword_without_a_look_is_missed():
@@ -170,18 +182,27 @@ def test_detections_are_those_of_the_live_decider_at_every_look(seed):
 
 
 def test_no_false_alarm_is_less_than_three_in_the_hours():
-    none = rate_interval(0, 10.0, 1)
+    none = rate_interval(0, 10.0, 10.0)
     assert none["text"] == "< 0.3"
     assert none["per_hour"] is None
     assert (none["low"], none["high"]) == (0, pytest.approx(0.3689, abs=1e-4))
-    some = rate_interval(5, 10.0, 1)
+    some = rate_interval(5, 10.0, 10.0)
     assert (some["per_hour"], some["text"]) == (0.5, "0.5")
     assert (some["low"], some["high"]) == (pytest.approx(0.1623, abs=1e-4), pytest.approx(1.1668, abs=1e-4))
 
 
 def test_draws_do_not_make_intervals_narrower():
     """Five draws hear the same hours and the same recordings."""
-    once, often = rate_interval(2, 4.0, 1), rate_interval(10, 20.0, 5)
+    once, often = rate_interval(2, 4.0, 4.0), rate_interval(10, 20.0, 4.0)
     assert {**once, "count": 10, "hours": 20.0} == often
-    assert rate_interval(0, 20.0, 5)["text"] == "< 0.75"
+    assert rate_interval(0, 20.0, 4.0)["text"] == "< 0.75"
     assert missed_interval(0.2, 10) == pytest.approx({"value": 0.2, "low": 0.0567, "high": 0.5098}, abs=1e-4)
+
+
+def test_draws_that_did_not_happen_are_not_counted():
+    """Keyword a was enrolled twice, b once: each has one hour in a draw."""
+    stream, hour = _stream(3600, {}), _places((0, 3600))
+    trials = [score_trial(name, draw, *stream, NONE, hour) for name, draw in [("a", 1), ("a", 4), ("b", 0)]]
+    assert [hours_once(some) for some in (trials, trials[:2], trials[:1])] == [2, 1, 1]
+    assert rate_interval(0, 3.0, hours_once(trials))["text"] == "< 1.5"
+    assert rate_interval(3, 3.0, hours_once(trials)) == rate_interval(2, 2.0, 2.0) | {"count": 3, "hours": 3.0}

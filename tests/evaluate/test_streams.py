@@ -26,6 +26,7 @@ from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 from wordprint.stages.manifest import digest_file, read_jsonl, write_jsonl
+from wordprint.stages.progress import Lines
 from wordprint.words.options import WordsConfig
 from wordprint.words.stage import words
 
@@ -239,6 +240,8 @@ def test_an_utterance_that_cannot_be_read_is_named_and_the_rest_measured(model_p
     assert ("u06", "unreadable_audio") in dropped
     assert ("u07", "unreadable_textgrid") in dropped
     assert any(item.startswith("green, draw") for item, _ in dropped)  # a shot of it was there
+    (keyword,) = json.loads((tmp_path / "out" / "metrics.json").read_text())["streams"][0]["keywords"]
+    assert keyword["own"][0]["false_alarms"]["text"] == f"< {3 / keyword['background_hours']:.2g}"
     assert receipt.counts["in"] == receipt.counts["kept"] + sum(receipt.counts["dropped"].values())
 
 
@@ -260,6 +263,27 @@ def test_keywords_may_be_typed_to_the_live_code():
     assert "L AY T S AA N" in typed.phones
     assert (len(typed.shots), len(alone.shots)) == (0, 1)
     assert alone.phones == ()  # tones don't sound like it
+
+
+def test_what_was_trained_on_is_said(keywords, aligned, tmp_path, capsys):
+    system = Fixed()
+    system.training_words, system.metadata = frozenset({"red"}), {"training_speakers": ["p8", "corpus-s1"]}
+    evaluate(system, [keywords], tmp_path / "out", EvaluateConfig(stream=aligned, **CONFIG), progress=Lines())
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["seen_in_training"] == {"keywords": ["red"], "speakers": ["p8", "s1"]}
+    said = capsys.readouterr().err
+    assert len(metrics["warnings"]) == 2
+    assert all(f"WARNING: {warning}" in said for warning in metrics["warnings"])
+
+
+def test_a_keyword_folder_may_be_named_as_the_background_is(keywords, aligned, tmp_path):
+    folder = shutil.copytree(keywords, tmp_path / "stream")
+    config = EvaluateConfig(stream=aligned, targets=("red",), **CONFIG)
+    evaluate(Fixed(), [folder], tmp_path / "out", config)
+    assert set(json.loads((tmp_path / "out" / "metrics.json").read_text())["inputs"]) == {"stream", "stream-2"}
+    (folder / "red" / "s0_0.wav").unlink()
+    with pytest.raises(OutputConflictError, match="input 'stream-2' has changed"):
+        evaluate(Fixed(), [folder], tmp_path / "out", config)
 
 
 class Fixed:

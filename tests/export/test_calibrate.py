@@ -104,6 +104,43 @@ def test_it_says_when_it_can_not(model, data, cohort, monkeypatch):
     assert found["method"].startswith("fixed: the word dataset holds no unseen word")
 
 
+def test_what_was_trained_on_is_not_unseen_whichever_side_it_is_on(model, data, cohort, monkeypatch):
+    """A dataset whose split is another one than that of training."""
+    sides = {kind: sorted({str(data.column(kind)[i]) for i in data.select("validation")}) for kind in ("words", "speaker")}
+    heard: list[int] = []
+    segment = data.segment_audio
+    data.segment_audio = lambda index: heard.append(index) or segment(index)
+    plain = calibrate(model, data, cohort, 600.0, 5.0)
+    monkeypatch.setattr(model, "training_words", frozenset({"else", *sides["words"][:1]}))
+    monkeypatch.setitem(model.metadata, "training_speakers", ["else", *sides["speaker"][:1]])
+    heard.clear()
+    found = calibrate(model, data, cohort, 600.0, 5.0)
+    assert sides["words"][0] not in data.column("words")[heard]
+    assert found["keywords"] == plain["keywords"] - 1
+    assert found["method"] == "streaming, validation words and speakers that were not trained on"
+    monkeypatch.setattr(model, "training_words", frozenset(data.words))
+    found = calibrate(model, data, cohort, 600.0, 5.0)
+    assert found["similarity"] == calibration.FALLBACK
+    assert found["method"].endswith("segments, as the model was trained on the others")
+    monkeypatch.setitem(model.metadata, "training_speakers", data.speakers)
+    assert "no unseen speaker, as the model was trained on all" in calibrate(model, data, cohort, 600.0, 5.0)["method"]
+
+
+def test_utterances_of_training_speakers_come_after_those_of_unseen_ones(model, data, cohort, monkeypatch):
+    trained = str(data.column("speaker")[data.select("validation")[0]])
+    given: list[list[np.ndarray]] = []
+    whole = calibration._background
+    monkeypatch.setattr(
+        calibration, "_background", lambda of, segments, minutes: given.append(segments) or whole(of, segments, minutes)
+    )
+    calibrate(model, data, cohort, 600.0, 5.0)
+    monkeypatch.setitem(model.metadata, "training_speakers", [trained])
+    calibrate(model, data, cohort, 600.0, 5.0)
+    (before, _), (after, rest) = ([{str(data.column("speaker")[i]) for i in part} for part in segments] for segments in given)
+    assert before - after == {trained}
+    assert trained in rest
+
+
 def test_rates_above_levels_by_hand():
     """Two keywords in an hour each, the second 0.2 more like everything than the first: the same table holds for both."""
     hour, none = np.array([[0, HOUR]]), np.zeros(0)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from wordprint.errors import ConfigError, DatasetError, LeakError, OutputConflictError, WordprintError
+from wordprint.errors import ConfigError, DatasetError, LeakError, ModelError, OutputConflictError, WordprintError
 from wordprint.stages.manifest import read_jsonl
 from wordprint.train import loop as fitting
 from wordprint.train.checkpoint import load_checkpoint
@@ -126,6 +126,14 @@ def test_a_killed_run_goes_on_to_more_steps(tone_words, tmp_path, small, monkeyp
     receipt = train(tone_words, tmp_path / "out", dataclasses.replace(small, steps=9))
     assert receipt.details["steps_in_this_run"] == 6
     assert receipt.details["cycles"] == [6, 9]
+
+
+def test_the_state_of_another_network_is_told_with_a_remedy(tone_words, tmp_path, small):
+    train(tone_words, tmp_path / "out", small)
+    train(tone_words, tmp_path / "other", dataclasses.replace(small, steps=1, embedding_size=64))
+    (tmp_path / "other/last.safetensors").replace(tmp_path / "out/last.safetensors")
+    with pytest.raises(ModelError, match=r"last.safetensors is of another network \(.*size mismatch.*; train anew \(--overwrite\)"):
+        train(tone_words, tmp_path / "out", dataclasses.replace(small, steps=9))
 
 
 @pytest.mark.parametrize("text", ["nonsense", '{"stage": "words", "config": {}}'])

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -107,25 +108,34 @@ def load_data(
     return loaded, empty
 
 
-def unique_names(paths: Sequence[Path]) -> list[str]:
-    """A short name for each path, safe in file names: the folder's own, numbered where two are the same."""
-    names: list[str] = []
+def unique_names(paths: Sequence[Path], *taken: str) -> list[str]:
+    """A short name for each path, safe in file names: the folder's own, numbered where it is taken or two are the same."""
+    names = [*taken]
     for path in paths:
         stem = re.sub(r"[^\w.-]+", "_", path.resolve().name) or "data"
-        taken = sum(name == stem or name.startswith(f"{stem}-") for name in names)
-        names.append(f"{stem}-{taken + 1}" if taken else stem)
-    return names
+        numbered = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        names.append(next(name for name in numbered if name not in names))
+    return names[len(taken) :]
 
 
 def seen_in_training(tokens: Tokens, embedder: WaveformEmbedder) -> Seen:
     """Which of the words and speakers the model says it was trained on; a phrase, when all of its words were."""
     words = embedder.training_words
-    metadata = getattr(embedder, "metadata", {})
-    speakers = getattr(embedder, "training_speakers", None) or metadata.get("training_speakers")
     return Seen(
         None if words is None else made_of(set(tokens.words), words),
-        None if speakers is None or not tokens.speakers_known else sorted((set(tokens.speakers) - {""}) & set(speakers)),
+        heard_speakers(tokens.speakers, embedder) if tokens.speakers_known else None,
     )
+
+
+def heard_speakers(speakers: Iterable[str], model: Any) -> list[str] | None:
+    """The speakers, in order, that the model says it was trained on; None where it doesn't say.
+
+    Word folders name a speaker without the corpus, which training has before the first `-`: either name counts.
+    """
+    trained = getattr(model, "training_speakers", None) or getattr(model, "metadata", {}).get("training_speakers")
+    if trained is None:
+        return None
+    return sorted({*trained, *(name.partition("-")[2] for name in trained)}.intersection(speakers) - {""})
 
 
 def made_of(evaluated: Iterable[str], trained: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from wordprint.errors import DatasetError
 from wordprint.evaluate import metrics
 from wordprint.evaluate.episodes import Draw, draw_episodes
-from wordprint.evaluate.intervals import group_weights, groups_of, interval_around
+from wordprint.evaluate.intervals import group_weights, groups_of, interval_over
 from wordprint.words.folders import SILENCE
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -258,7 +258,8 @@ def _run(
         target_of[names == target] = number
     size = max(len(draw.queries) + len(draw.unknown) for draw in result.draws) * (1 if accept_far is not None else ways)
     replicates = int(np.clip(BOOTSTRAP_CELLS // size, 50, REPLICATES))
-    weights = np.concatenate([np.ones((1, count)), group_weights(groups_of(speakers, count), replicates, generator)])
+    groups = groups_of(speakers, count)
+    weights = np.concatenate([np.ones((1, count)), group_weights(groups, replicates, generator)])
     per_draw: list[Scores] = []
     pooled: list[tuple[Floats, NDArray[np.bool_]]] = []
     counts, accepted = np.zeros((count, ways), np.int64), np.zeros(count, np.int64)
@@ -277,12 +278,15 @@ def _run(
     curve = None if labels.all() else metrics.det_curve(similarities, labels)
     # a draw that asks no unknown query has no open-set figures: each is the mean of the draws that have it
     names_found = dict.fromkeys(name for scores in per_draw[:INTERVAL_DRAWS] for name in scores)
-    estimates = {name: _estimate([scores[name] for scores in per_draw if name in scores], generator) for name in names_found}
+    asked_of = len(np.unique(groups[(target_of >= 0) & counts.any(axis=1)]))
+    estimates = {
+        name: _estimate([scores[name] for scores in per_draw if name in scores], asked_of, generator) for name in names_found
+    }
     return ShotResult(shots, estimates, curve, counts, accepted if accept_far is not None and result.unknown else None)
 
 
-def _estimate(values: list[Floats], generator: np.random.Generator) -> Estimate:
-    """From one array per draw: the figure itself, then (in the first INTERVAL_DRAWS) its bootstrap replicates."""
+def _estimate(values: list[Floats], groups: int, generator: np.random.Generator) -> Estimate:
+    """From one array per draw: the figure itself, then (in the first INTERVAL_DRAWS) bootstrap replicates of `groups` asked."""
     plain = np.array([draw[0] for draw in values])
     if not np.isfinite(plain).all():
         raise DatasetError("a draw without queries", expected="recordings to ask about in each draw")
@@ -292,4 +296,4 @@ def _estimate(values: list[Floats], generator: np.random.Generator) -> Estimate:
     replicates = drawn[chosen, np.arange(1, columns)[:, None]].mean(axis=1)
     mean = float(plain.mean())
     std = float(plain.std(ddof=1)) if len(plain) > 1 else 0.0
-    return Estimate(mean, std, *interval_around(mean, replicates))
+    return Estimate(mean, std, *interval_over(groups, mean, replicates))

@@ -91,3 +91,12 @@ def interval_around(value: float, replicates: ArrayLike, confidence: float = CON
         return 0.0, 1.0
     low, high = np.quantile(finite, [(1 - confidence) / 2, (1 + confidence) / 2]) - finite.mean() + value
     return max(0.0, float(low)), min(1.0, float(high))
+
+
+def interval_over(groups: int, value: float, replicates: ArrayLike) -> tuple[float, float]:
+    """`interval_around` a figure of so many groups; Wilson's, as if each were one trial, where none is wrong, or all are.
+
+    Drawing such groups again finds nothing else.
+    """
+    low, high = interval_around(value, replicates)
+    return wilson_interval(round(value) * groups, groups) if low == high == round(value) else (low, high)

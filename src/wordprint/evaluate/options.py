@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wordprint.errors import ConfigError
 from wordprint.stages.options import option
+from wordprint.words.folders import folder_word
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class EvaluateConfig:
             raise ConfigError(f"shots are {list(self.shots)}", expected="different numbers of recordings, at least 1 each")
         if len(self.targets) == 1 and self.stream is None:
             raise ConfigError(f"targets are {list(self.targets)}", expected="two keywords or more, or none at all")
+        if len({folder_word(target) for target in self.targets}) < len(self.targets):
+            raise ConfigError(f"targets are {list(self.targets)}", expected="different keywords")
         if self.stream_synthetic_voices and self.stream_shots:
             raise ConfigError(
                 f"stream_synthetic_voices is set, and stream_shots is {self.stream_shots}", expected="typed keywords: 0"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wordprint.embedding import WaveformEmbedder
 from wordprint.errors import ConfigError, DatasetError, InputError, ModelError
-from wordprint.evaluate.data import Seen, made_of, unique_names
+from wordprint.evaluate.data import Seen, heard_speakers, made_of, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE, group_weights, interval_around, wilson_interval
 from wordprint.evaluate.metrics import auroc, det_curve, equal_error_rate
 from wordprint.evaluate.options import EvaluateConfig
@@ -85,7 +85,7 @@ def evaluate_phrases(
     embedder = load_embedder(model) if isinstance(model, (str, Path)) else model
     paths, phrases = [Path(path) for path in recordings], Path(phrases)
     settings = _Settings(**vars(config), model=f"{embedder.name} {embedder.digest}")
-    inputs = {"phrases": phrases} | dict(zip(unique_names(paths), paths, strict=True))
+    inputs = {"phrases": phrases} | dict(zip(unique_names(paths, "phrases"), paths, strict=True))
 
     def work(stage: StageRun) -> Receipt:
         material = _material(phrases, paths, config, stage.progress.say)
@@ -214,11 +214,7 @@ def _seen(embedder: WaveformEmbedder, said: Sequence[Said], trials: Sequence[Tri
     texts, people = {said[side].text for side in sides}, {said[side].speaker for side in sides}
     words = {word for text in texts for word in text.split()}
     trained = embedder.training_words
-    speakers = getattr(embedder, "training_speakers", None) or getattr(embedder, "metadata", {}).get("training_speakers")
-    seen = Seen(
-        None if trained is None else made_of(words, trained),
-        None if speakers is None else sorted(people & set(speakers)),
-    )
+    seen = Seen(None if trained is None else made_of(words, trained), heard_speakers(people, embedder))
     phrases = None if trained is None else len(made_of(texts, trained))
     return seen, {
         **seen.to_json(),

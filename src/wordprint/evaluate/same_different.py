@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import DatasetError
 from wordprint.evaluate.few_shot import Estimate
-from wordprint.evaluate.intervals import group_weights, groups_of, interval_around
+from wordprint.evaluate.intervals import group_weights, groups_of, interval_over
 from wordprint.evaluate.metrics import average_precision_at_r
 from wordprint.train.ranking import same_different_average_precision
 
@@ -58,12 +58,13 @@ def same_different(
         replicates = bootstrap_average_precision(
             distances, names[some], groups[some], np.asarray(speakers)[some] if exclude else None, generator
         )
-        estimates["ap" + suffix] = _estimate(ap, replicates[1:])
+        estimates["ap" + suffix] = _estimate(ap, groups[some], replicates[1:])
         chance["ap" + suffix] = same_share(names, speakers if exclude else None)
         per_query = average_precision_at_r(embeddings, names, speakers, exclude_same_speaker=exclude)
         asked = np.isfinite(per_query)
         weights = group_weights(groups[asked], REPLICATES, generator)
-        estimates["map_at_r" + suffix] = _estimate(float(per_query[asked].mean()), weights @ per_query[asked] / weights.sum(axis=1))
+        drawn = weights @ per_query[asked] / weights.sum(axis=1)
+        estimates["map_at_r" + suffix] = _estimate(float(per_query[asked].mean()), groups[asked], drawn)
     people = None if speakers is None else len(set(np.asarray(speakers).tolist()))
     return SameDifferentResult(len(names), len(set(names.tolist())), people, estimates, chance)
 
@@ -77,7 +78,7 @@ def pair_average_precision(
     estimates = {}
     for suffix, exclude in _variants(names, speakers):
         replicates = bootstrap_average_precision(distances, names, groups, speakers if exclude else None, generator)
-        estimates["ap" + suffix] = _estimate(float(replicates[0]), replicates[1:])
+        estimates["ap" + suffix] = _estimate(float(replicates[0]), groups, replicates[1:])
     return estimates
 
 
@@ -140,5 +141,5 @@ def _weighted_average_precision(weights: NDArray[np.int64], same: NDArray[np.boo
     return float(np.sum(found * hits / np.maximum(ranked, 1)) / hits[-1])
 
 
-def _estimate(value: float, replicates: Floats) -> Estimate:
-    return Estimate(value, 0.0, *interval_around(value, replicates))
+def _estimate(value: float, groups: NDArray[np.int64], replicates: Floats) -> Estimate:
+    return Estimate(value, 0.0, *interval_over(len(np.unique(groups)), value, replicates))

@@ -20,6 +20,7 @@ from wordprint.evaluate.stream_scores import (
     Places,
     Trial,
     decide,
+    hours_once,
     miss_rate,
     missed_interval,
     rate_interval,
@@ -143,7 +144,7 @@ def _point(heard: Heard, members: Sequence[int], rate: float, bars: Sequence[flo
     """One operating point: what scores say, and what the live code decides at the same thresholds."""
     trials = [heard.trials[n] for n in members]
     spoken = len(_distinct(heard, members))
-    hours = sum(trial.hours for trial in trials)
+    hours, once = sum(trial.hours for trial in trials), hours_once(trials)
     decided = heard.decided(bars, members)
     delays = np.concatenate([one.delays_s for one in decided])
     bar = bars[0] if len(set(bars)) == 1 and np.isfinite(bars[0]) else None
@@ -159,10 +160,10 @@ def _point(heard: Heard, members: Sequence[int], rate: float, bars: Sequence[flo
         "threshold": bar,
         "missed": missed_interval(miss_rate(trials, bars), spoken) | {"std": float(np.std(by_draw))},
         "missed_inside_sentences": float(np.mean(missed_joined)) if missed_joined else None,
-        "false_alarms": rate_interval(false, hours, heard.draws),
+        "false_alarms": rate_interval(false, hours, once),
         "decided": {
             "missed": missed_interval(float(np.mean([1 - one.found.mean() for one in decided])), spoken),
-            "false_alarms": rate_interval(sum(int(one.false.sum()) for one in decided), hours, heard.draws),
+            "false_alarms": rate_interval(sum(int(one.false.sum()) for one in decided), hours, once),
             "median_delay_s": round(float(np.median(delays)), 3) if len(delays) else None,
         },
     }

@@ -9,6 +9,7 @@ and the tolerance. All positions are samples of the stream. `detect` takes the s
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +25,6 @@ RATES = (0.1, 0.5, 1.0, 5.0, 10.0)
 """False alarms per hour and keyword at which misses are reported."""
 TOLERANCE_SAMPLES = SAMPLE_RATE // 2
 """How late after a keyword's end an answer may come."""
-MOST_PER_HOUR = 100
-"""False alarms that are kept of a trial: the best, and never fewer than 500."""
 HOUR = 3600 * SAMPLE_RATE
 
 Floats = NDArray[np.float64]
@@ -94,8 +93,7 @@ def score_trial(keyword: str, draw: int, looks: Looks, scores: NDArray[Any], spo
             best = first + int(np.argmax(scores[first:end]))
             hits[place], delays[place] = scores[best], (answers[best] - spoken[place, 1]) / SAMPLE_RATE
     clear = inside(answers, background)
-    hours = (background[:, 1] - background[:, 0]).sum() / HOUR
-    found = peaks(answers[clear], scores[clear], looks.refractory_samples, max(500, math.ceil(MOST_PER_HOUR * hours)))
+    found = peaks(answers[clear], scores[clear], looks.refractory_samples)
     return Trial(keyword, draw, spoken, hits, delays, scores[clear][found], answers[clear][found], background, clear)
 
 
@@ -107,15 +105,13 @@ def inside(positions: NDArray[np.int64], places: Places) -> NDArray[np.bool_]:
     return np.asarray((place >= 0) & (positions < places[np.maximum(place, 0), 1]))
 
 
-def peaks(positions: NDArray[np.int64], scores: Floats, refractory_samples: int, most: int) -> NDArray[np.int64]:
+def peaks(positions: NDArray[np.int64], scores: Floats, refractory_samples: int) -> NDArray[np.int64]:
     """Indices of looks that are the best less than the refractory period away on both sides, best first."""
     low = np.searchsorted(positions, positions - refractory_samples, side="right").tolist()
     high = np.searchsorted(positions, positions + refractory_samples, side="left").tolist()
     taken = ~np.isfinite(scores)
     found: list[int] = []
     for index in np.argsort(-scores, kind="stable").tolist():
-        if len(found) == most:
-            break
         if not taken[index]:
             found.append(index)
             taken[low[index] : high[index]] = True
@@ -177,14 +173,20 @@ def missed_interval(share: float, spoken: int) -> dict[str, float]:
     return {"value": share, "low": min(low, share), "high": max(high, share)}
 
 
-def rate_interval(count: int, hours: float, draws: int) -> dict[str, Any]:
-    """False alarms in `hours` of background and keywords over all draws, per hour, with the exact Poisson interval.
+def hours_once(trials: Sequence[Trial]) -> float:
+    """Hours of background and keywords in one draw: those of each keyword over the draws of it that could be enrolled."""
+    draws = Counter(trial.keyword for trial in trials)
+    return sum(trial.hours / draws[trial.keyword] for trial in trials)
+
+
+def rate_interval(count: int, hours: float, once: float) -> dict[str, Any]:
+    """False alarms in `hours` of background and keywords over all draws, `once` in one, per hour, with the exact Poisson interval.
 
     The draws hear the same background: the interval is that of one draw's mean count in one draw's hours. No false alarm
     in H hours is "< 3/H", never 0.
     """
-    low, high = poisson_interval(count // draws)[0], poisson_interval(-(-count // draws))[1]
-    once = hours / draws
+    mean = count * once / hours
+    low, high = poisson_interval(math.floor(mean + 1e-9))[0], poisson_interval(math.ceil(mean - 1e-9))[1]
     text = f"{count / hours:.2g}" if count else f"< {3 / once:.2g}"
     return {"count": count, "hours": hours, "per_hour": count / hours if count else None, "low": low / once, "high": high / once,
             "text": text}  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 
 from wordprint.embedding import WaveformEmbedder
 from wordprint.errors import DatasetError, InputError
-from wordprint.evaluate.data import made_of, unique_names
+from wordprint.evaluate.data import heard_speakers, made_of, unique_names
 from wordprint.evaluate.intervals import CONFIDENCE
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.record import METRICS, REPORT, command_line, write_list
@@ -65,7 +65,7 @@ def evaluate_stream(
     background = Path(background)
     paths = [Path(path) for path in keywords]
     settings = _Settings(**vars(config), system=f"{system.name} {system.digest}")
-    inputs = dict(zip(unique_names(paths), paths, strict=True)) | {"stream": background}
+    inputs = dict(zip(unique_names(paths, "stream"), paths, strict=True)) | {"stream": background}
 
     def work(stage: StageRun) -> Receipt:
         materials = _materials(paths, background, config)
@@ -91,6 +91,8 @@ def evaluate_stream(
         }
         write_json(stage.output / METRICS, metrics)
         write_report(stage.output / REPORT, metrics, heard, config)
+        for warning in metrics["warnings"]:
+            stage.progress.say(f"WARNING: {warning}")
         kept = sum(len(one.segments) for one in heard if one.babble is None)
         files = [METRICS, REPORT, *(entry["file"] for entry in lists.values())]
         return stage.finish(kept + len(stage.dropped), kept, files, headline(streams))
@@ -167,12 +169,11 @@ def _write_lists(stage: StageRun, heard: Heard) -> dict[str, dict[str, str]]:
 
 def _seen(system: StreamSystem, materials: Sequence[Material]) -> dict[str, list[str] | None]:
     """Keywords and speakers of the streams that the system says it was trained on; None where it doesn't say."""
-    people = getattr(system, "metadata", {}).get("training_speakers")
     keywords = {keyword for material in materials for keyword in material.tokens}
     speakers = {item.speaker for material in materials for item in material.items}
     return {
         "keywords": None if system.training_words is None else made_of(keywords, system.training_words),
-        "speakers": None if people is None else sorted(speakers & set(people)),
+        "speakers": heard_speakers(speakers, system),
     }
 
 

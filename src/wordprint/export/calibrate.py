@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from wordprint.cohort import Cohort
 from wordprint.errors import AudioError, DatasetError
+from wordprint.evaluate.data import made_of
 from wordprint.evaluate.stream_scores import Looks, Trial, score_trial, shared_threshold
 from wordprint.export.sample import places_of, running_speech, samples_of
 from wordprint.model import Model
@@ -70,12 +71,15 @@ def calibrate(model: Model, dataset: WordDataset, cohort: Cohort, target_per_hou
     have them; `sayings` tells how many will be missed (wordprint.spot.sayings); `unread` holds both of keywords whose phones aren't
     read; `similarity` is one threshold for all with `target_per_hour`, for those who can't know a level. Deterministic.
     Validation holds enough when at least one false alarm is allowed in its keywords × hours: with fewer the rate can't be
-    measured. Falls back to FALLBACK, and says why, where the dataset holds too few unseen words.
+    measured. Words and speakers that the model was trained on are not unseen, whichever side this dataset has them on. Falls back
+    to FALLBACK, and says why, where the dataset holds too few unseen words or speakers.
     """
+    sides = np.concatenate([dataset.select("validation"), dataset.select("test")])
+    unseen = " and speakers that were not trained on" if _trained_on(model, dataset)[:, sides].any() else ""
     try:
         found = _measure(model, dataset, cohort, ("validation",), target_per_hour, minutes)
         if target_per_hour * found["keyword_hours"] >= 1 or not len(dataset.select("test")):
-            return {"method": "streaming, validation words", **found}
+            return {"method": f"streaming, validation words{unseen}", **found}
         short = f"{found['keyword_hours']:g} keyword hours"
     except DatasetError as error:
         short = error.seen
@@ -83,7 +87,7 @@ def calibrate(model: Model, dataset: WordDataset, cohort: Cohort, target_per_hou
         found = _measure(model, dataset, cohort, ("validation", "test"), target_per_hour, minutes)
     except DatasetError as error:
         return fallback(f"the word dataset holds {error.seen}")
-    return {"method": f"streaming, validation and test words, as validation alone holds {short}", **found}
+    return {"method": f"streaming, validation and test words{unseen}, as validation alone holds {short}", **found}
 
 
 def _measure(
@@ -105,10 +109,15 @@ def _measure(
     for name, there in of_sides.items():
         of_unseen |= there & (name in sides)
         heard &= ~there | (name in sides)
+    of_words, by_speakers = _trained_on(model, dataset)
+    if of_unseen.any() and by_speakers[of_unseen].all():
+        raise DatasetError("no unseen speaker, as the model was trained on all")
+    of_unseen &= ~by_speakers
     unseen = np.flatnonzero(of_unseen)
-    chosen = _keywords(dataset, sides, heard)
+    chosen = _keywords(dataset, sides, heard & ~of_words)
     if not chosen:
-        raise DatasetError(f"no unseen word of {MIN_LETTERS} letters with more than {SHOTS} segments")
+        others = ", as the model was trained on the others" if _keywords(dataset, sides, heard) else ""
+        raise DatasetError(f"no unseen word of {MIN_LETTERS} letters with more than {SHOTS} segments{others}")
     background = _background(dataset, [unseen, np.flatnonzero(heard & ~of_unseen)], minutes)
     config = SpotConfig()
     shots = [_shots(dataset, tokens, unseen) for tokens in chosen]
@@ -141,6 +150,14 @@ def _measure(
         "missed": int((hits < threshold).sum()),
         "hop_s": config.hop_s,
     }
+
+
+def _trained_on(model: Model, dataset: WordDataset) -> NDArray[np.bool_]:
+    """Segments (2, n) that hold words that the model was trained on, and those by speakers that it was trained on."""
+    heard = np.zeros((2, len(dataset)), bool)
+    heard[0, dataset.select(words=made_of(dataset.words, model.training_words or ()))] = True
+    heard[1, dataset.select(speakers=model.metadata.get("training_speakers") or ())] = True
+    return heard
 
 
 def above_level(trials: Sequence[Trial], levels: Sequence[float]) -> list[list[float]]:

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from wordprint.errors import WordprintError
+from wordprint.errors import ModelError, WordprintError
 from wordprint.stages.manifest import write_jsonl
 from wordprint.stages.progress import Progress
 from wordprint.stages.shards import ctrl_c_sets
@@ -181,8 +181,15 @@ class Fit:
             return
         tensors, record = state
         prefix = "objective."
-        self.objective.load_state_dict({name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)})
-        self.optimizer.load_state_dict(checkpoint.unpack_optimizer(tensors, record["optimizer_groups"]))
+        own = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        try:
+            self.objective.load_state_dict(own)
+            self.optimizer.load_state_dict(checkpoint.unpack_optimizer(tensors, record["optimizer_groups"]))
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"{self.output / checkpoint.LAST}.safetensors is of another network ({' '.join(str(error).split())[:200]})",
+                remedy="train anew (--overwrite)",
+            ) from error
         self.step, self.best, self.history = record["step"], record["best"], record["history"]
         earlier = record.get("cycles", self.cycles)
         self.cycles = [*earlier, *(self.cycles if earlier[-1] != self.config.steps else [])]
