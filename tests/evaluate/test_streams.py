@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toy_model import padded, stream_of, word, write_model
+from toy_model import padded, read_phones, stream_of, word, write_model
 from wordprint.errors import ConfigError, DatasetError, EnrollmentError, InputError, ModelError, OutputConflictError
 from wordprint.evaluate import stream_report, streams
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stage import evaluate
 from wordprint.evaluate.stream_running import read_dataset
-from wordprint.evaluate.stream_systems import LiveSpotter, StreamSystem, load_system
+from wordprint.evaluate.stream_systems import DEEPER, LiveSpotter, StreamSystem, load_system
 from wordprint.model import Model
 from wordprint.records import Alignment, Interval, Utterance
 from wordprint.speech.audio import write_audio
@@ -24,7 +24,7 @@ from wordprint.speech.textgrid import write_textgrid
 from wordprint.spot.enroll import make_keyword
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
-from wordprint.spot.stream import Spotter
+from wordprint.spot.stream import READ_BELOW, Spotter
 from wordprint.stages.manifest import digest_file, read_jsonl, write_jsonl
 from wordprint.stages.progress import Lines
 from wordprint.words.options import WordsConfig
@@ -174,6 +174,23 @@ def test_looks_do_not_depend_on_chunk_size_nor_on_time(model_path, chunk):
     assert 1.4 * RATE < ends[scores[0].argmax()] < 1.8 * RATE
     assert scores[0].max() > 0.98
     assert scores[0][(ends > 2.9 * RATE) & (ends < 3.1 * RATE)].max() < 0.3
+
+
+def test_phones_are_read_where_a_lower_threshold_may_be_tried(model_path):
+    """As they are live with that threshold."""
+    model = Model(model_path)
+    model.reads_phones, model.phones_of = True, read_phones
+    keyword = replace(make_keyword(model, "red", [padded(word("red"))], 0.9), sounds=("B",))
+    samples = stream_of(("red", 1.0), ("green", 3.0), ("blue", 5.0), seconds=7)
+    _, (scores,) = LiveSpotter(model).looks(samples, [keyword])
+    enrollment = Enrollment(model.name, model.digest, (keyword,))
+    everything, few = (
+        np.array([look.similarities[0] for look in Spotter(model, enrollment, config).looks(samples)]) - 0.9
+        for config in (SpotConfig(threshold=-1.0), SpotConfig())
+    )
+    known = scores > -DEEPER - READ_BELOW
+    np.testing.assert_allclose(scores[known], everything[known], atol=1e-6)
+    assert (few[known] > everything[known] + 0.01).any()
 
 
 def test_the_page_is_one_file_with_figures_tables_and_errors_to_listen_to(measured):

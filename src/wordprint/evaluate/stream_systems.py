@@ -29,6 +29,9 @@ from wordprint.spot.stream import Spotter
 BATCH = 256
 """Windows embedded at once."""
 
+DEEPER = 0.25
+"""How far below a keyword's threshold another may be tried on the scores: there, too, phones must be read as they are live."""
+
 Samples = NDArray[np.float32]
 
 
@@ -80,7 +83,8 @@ class LiveSpotter:
         return replace(made, threshold=default_threshold(self.model, made))
 
     def looks(self, samples: Samples, enrolled: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        enrollment = Enrollment(self.model.name, self.model.digest, tuple(enrolled))
+        lower = (replace(word, threshold=max(-1.0, word.threshold - DEEPER)) for word in enrolled)
+        enrollment = Enrollment(self.model.name, self.model.digest, tuple(lower))
         spotter = Spotter(self.model, enrollment, self.config)
         found = [(look.end_sample, look.similarities) for look in spotter.looks(samples)]
         scores = np.array([similarities for _, similarities in found], np.float32).reshape(-1, len(enrolled)).T
