@@ -87,6 +87,8 @@ class CheckpointEmbedder(SpanEmbedder):
     def spell(self, strings: Sequence[Sequence[str]]) -> Floats:
         import torch
 
+        if not len(strings):
+            return np.zeros((0, self.embedding_size), np.float32)
         codes = phone_codes(strings, self.phones)
         with torch.inference_mode():
             return np.asarray(self.network.spell(torch.from_numpy(codes)).numpy())

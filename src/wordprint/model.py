@@ -139,6 +139,8 @@ class Model(SpanEmbedder):
     def spell(self, strings: Sequence[Sequence[str]]) -> Floats:
         if self._speller is None:
             raise ModelError(f"{self.path} has no phone encoder: no keyword can be typed", remedy="enroll recordings")
+        if not len(strings):  # onnxruntime's GRU would read beyond them
+            return np.zeros((0, self.embedding_size), np.float32)
         vectors: Floats = self._speller.run(None, {"phones": phone_codes(strings, self.phones)})[0]
         return vectors
 

@@ -114,6 +114,7 @@ def test_the_file_spells_what_the_network_spells(checkpoint, exported):
     random = np.random.default_rng(0)
     strings = [random.choice(PHONES, length).tolist() for length in (1, 2, 3, 7, 24, 40)]
     np.testing.assert_allclose(model.spell(strings), network.spell(strings), atol=1e-5)
+    assert model.spell([]).shape == network.spell([]).shape == (0, model.embedding_size)
     for string, vector in zip(strings, model.spell(strings), strict=True):
         np.testing.assert_allclose(model.spell([string])[0], vector, atol=1e-6)
 
