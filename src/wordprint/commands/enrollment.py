@@ -69,8 +69,8 @@ def enroll(
     for line in found.facts:
         print(line)
     if background is not None and (asked := false_alarms_per_hour or model.false_alarms_per_hour) * hours_of(background) < 1:
-        seen = f"{background} is too short to tell what fires {asked:g} times in an hour"
-        print(f"note: {seen}, so the speech in the model counted, too: at least {1 / asked:.2g} h", file=sys.stderr)
+        seen = f"{background} is too short to tell what fires {asked:g} times in an hour (that takes {1 / asked:.2g} h)"
+        print(f"note: {seen}, so the speech in the model counts, too", file=sys.stderr)
     where = "replaces the one before in" if before is not None else "→"
     kept = f"; what was corrected {len(keyword.mistakes)} times stays" if keyword.mistakes else ""
     print(f"'{keyword.keyword}' enrolled {_from(keyword)}, threshold {keyword.threshold:.2f} {where} {output}{kept}")
