@@ -244,12 +244,14 @@ def test_recordings_that_agree_less_than_the_threshold_asks_are_reported(model):
     assert "'mix' may often be missed" in enroll(model, "mix", shots("red", 1) + shots("blue", 1)).keywords[0].warnings[-1]
 
 
-def test_one_recording_and_the_same_one_again_are_reported(model):
+def test_one_recording_and_the_same_one_again_are_reported(model, tmp_path):
     (once,) = shots("red", 1)
     assert enroll(model, "red", [once]).keywords[0].warnings == ["one recording: three or more are better"]
     keyword = enroll(model, "red", [once, *shots("red", 3)[1:], once]).keywords[0]
     assert keyword.warnings == ["recording 4 is the same recording as recording 1: another take is better"]
     assert len(keyword.shots) == 3
+    write_audio(tmp_path / "red.wav", once)
+    assert len(enroll(model, "red", [str(tmp_path / "red.wav")] * 2).keywords[0].shots) == 1
 
 
 def test_a_prototype_of_another_length_is_refused(model):

@@ -158,7 +158,7 @@ def make_keyword(
     name = _checked(keyword, threshold, sample_rate)
     if isinstance(recordings, (str, Path)):
         recordings = [recordings]
-    if isinstance(recordings, np.ndarray) and (recordings.ndim == 1 or recordings.shape[0] > recordings.shape[1]):
+    if isinstance(recordings, np.ndarray) and (recordings.ndim < 2 or recordings.shape[0] > recordings.shape[1]):
         recordings = [recordings]  # one, whose samples follow each other
     recordings = list(recordings)
     _agree(name, bool(recordings), phones is not None, recordings_alone, synthetic_voices)

@@ -188,7 +188,7 @@ class Enrollment:
                 held = [str(word["keyword"]) for word in record.get("keywords", []) if "keyword" in word]
                 of = f" (it holds {', '.join(held)})" if held else ""
                 raise EnrollmentError(f"{path} has schema {schema!r}{of}", expected=SCHEMA, remedy=remedy)
-            found: Enrollment = made_of(cls, record, "it")
+            found: Enrollment = _made_of(cls, record, "it")
             for word in found.keywords:
                 word.check()
             if len({plain_name(word.keyword) for word in found.keywords}) < len(found.keywords):
@@ -215,7 +215,7 @@ def plain_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").replace("-", " ").casefold().split())
 
 
-def made_of(kind: Any, value: Any, name: str) -> Any:
+def _made_of(kind: Any, value: Any, name: str) -> Any:
     """A value of JSON as a field of an enrollment; raises ValueError, which calls it `name`, where it is no such thing."""
     if is_dataclass(kind):
         if not isinstance(value, dict):
@@ -223,14 +223,14 @@ def made_of(kind: Any, value: Any, name: str) -> Any:
         if needed := {one.name for one in fields(kind) if one.default is MISSING} - value.keys():
             raise ValueError(f"{name} has no {', '.join(sorted(needed))}")
         kinds, build = get_type_hints(kind), cast(Any, kind)
-        return build(**{key: made_of(kinds[key], held, key) for key, held in value.items()})
+        return build(**{key: _made_of(kinds[key], held, key) for key, held in value.items()})
     if get_origin(kind) is tuple:
         inner = get_args(kind)[0]
         if not isinstance(value, list):
             raise ValueError(f"{name} is no list")
         if inner is float and set(map(type, value)) <= {int, float} and all(map(math.isfinite, value)):
             return tuple(value)
-        return tuple(made_of(inner, held, name) for held in value)
+        return tuple(_made_of(inner, held, name) for held in value)
     if value is None and type(None) in get_args(kind):
         return None
     kind = next((one for one in get_args(kind) if one is not type(None)), kind)

@@ -94,11 +94,11 @@ def read_takes(
             rejected.append(f"{label} {reason}")
             continue
         found = _takes(model, label, samples, speeches)
-        twin = first.setdefault(rounded(found[0].vector), label)
-        if twin is label:
-            takes += found
-        else:
+        if (twin := first.get(vector := rounded(found[0].vector))) is not None:
             rejected.append(f"{label} is the same recording as {twin}: another take is better")
+            continue
+        first[vector] = label
+        takes += found
     return takes, rejected
 
 
