@@ -262,6 +262,17 @@ def test_an_utterance_that_cannot_be_read_is_named_and_the_rest_measured(model_p
     assert receipt.counts["in"] == receipt.counts["kept"] + sum(receipt.counts["dropped"].values())
 
 
+def test_a_background_of_which_nothing_can_be_read_is_told(model_path, keywords, tmp_path):
+    background = tmp_path / "background"
+    background.mkdir()
+    for number in range(2):  # whose headers are right
+        path = background / f"{number}.flac"
+        write_audio(path, stream_of(("green", 1.0), seconds=20, seed=number))
+        path.write_bytes(path.read_bytes()[:200] + bytes(5000))
+    with pytest.raises(DatasetError, match=r"no background without .* can be heard; see dropped\.jsonl"):
+        evaluate(str(model_path), [keywords], tmp_path / "out", EvaluateConfig(stream=background, **CONFIG))
+
+
 def test_a_plain_folder_has_no_running_speech_and_says_that_transcripts_are_missing(model_path, keywords, tmp_path):
     background = tmp_path / "background"
     background.mkdir()

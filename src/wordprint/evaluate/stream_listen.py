@@ -44,7 +44,10 @@ def listen_to(stage: StageRun, system: StreamSystem, material: Material, config:
         if not there:
             raise DatasetError(f"none of the {material.kind} keywords' recordings can be used", remedy="see dropped.jsonl")
         kept = [asked[n] for n in there]
-        heard.append(Heard(name, material, condition, noise, sessions, segments, looks, scores[there], kept, config.stream_draws))
+        found = Heard(name, material, condition, noise, sessions, segments, looks, scores[there], kept, config.stream_draws)
+        if silent := sorted({trial.keyword for trial in found.trials if not trial.hours}):
+            raise DatasetError(f"no background without {', '.join(silent)} can be heard", remedy="see dropped.jsonl")
+        heard.append(found)
     return heard
 
 
