@@ -41,7 +41,8 @@ def enroll(
     if not arguments:
         usage = 'wordprint enroll [MODEL.onnx] "lights on" [a.wav b.wav c.wav]'
         raise ConfigError("a keyword is needed, and its recordings where there are some", remedy=usage)
-    if words := [one for one in arguments[1:] if not Path(one).suffix and not is_pipe(one) and not Path(one).exists()]:
+    words = [one for one in arguments[1:] if not Path(one).suffix and not is_pipe(one) and not Path(one).exists()]
+    if words and not Path(arguments[0]).exists():
         remedy = f'a keyword of several words needs quotes: wordprint enroll "{arguments[0]} {words[0]}"'
         raise ConfigError(f"there is no recording '{words[0]}'", expected="a keyword, then recordings of it", remedy=remedy)
     model = Model(name)
