@@ -162,6 +162,7 @@ def test_corrections_say_what_they_change_and_what_they_do_not(here, capsys):
     assert "'red': threshold 0.95 → 0.50" in said.out
     assert "note: none.wav does not exist" in said.err
     assert "note: green.wav: unlike the other recordings" in said.err
+    assert "the threshold is 0.95" not in said.err
     assert Enrollment.load("keywords.json").named("red").threshold == 0.5
     assert run("correct", "red", "--missed", "--threshold", "0.6") == 2
 

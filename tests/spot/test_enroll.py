@@ -273,6 +273,12 @@ def test_phones_and_what_leaves_them_out_contradict_each_other(model):
         enroll(model, "red", phones="R", synthetic_voices=True)
 
 
+@pytest.mark.parametrize("voices", [False, True])
+def test_a_name_that_takes_too_long_to_say_is_refused(voices):
+    with pytest.raises(InputError, match=r"takes about 4\.9 s to say; expected a keyword of up to 3 s"):
+        enroll(Model(), " ".join(["lights"] * 16), synthetic_voices=voices)
+
+
 def test_a_long_recording_is_refused(model):
     with pytest.raises(EnrollmentError, match="more than 3 s"):
         enroll(model, "red", [np.tile(word("red", 3.5), 200)])
