@@ -125,13 +125,25 @@ def test_a_text_has_the_phones_of_most_of_its_tokens():
     assert "thee" not in {said[trial.comparison].text for trial in trials}
 
 
+def test_texts_that_a_lexicon_lets_sound_the_same_are_no_negatives():
+    said = [Said(n, f"s{n}", "way to", 0, 1, ("W", "EY", "T", "AH")) for n in range(2)]
+    said += [Said(2, "s2", "way too", 0, 1, ("W", "EY", "T", "UW")), Said(3, "s3", "why not", 0, 1, ("W", "AY", "N", "AA", "T"))]
+
+    def compared(spelled=None):
+        return {said[trial.comparison].text for trial in draw_trials(said, anchors=9, pairs=1, seed=0, spelled=spelled)[0]}
+
+    assert "way too" in compared()
+    ways = [("W", "EY", "T", "UW"), ("W", "EY", "T", "AH")]
+    assert compared({"way to": ways, "way too": ways[:1]}) == {"way to", "why not"}
+
+
 def test_texts_without_phones_are_as_the_lexicon_has_them_or_no_anchors():
     said = [Said(0, "a", "ja", 0, 1), Said(1, "b", "ja", 0, 1), Said(2, "c", "nein", 0, 1)]
     with pytest.raises(DatasetError, match="3 phrases by 3 speakers give no trial"):
         draw_trials(said, anchors=9, pairs=1, seed=0)
-    trials, _ = draw_trials(said, anchors=9, pairs=1, seed=0, spelled={"ja": ("Y", "AH"), "nein": ("N", "AY", "N")})
+    trials, _ = draw_trials(said, anchors=9, pairs=1, seed=0, spelled={"ja": [("Y", "AH")], "nein": [("N", "AY", "N")]})
     assert {(trial.kind, trial.distance) for trial in trials} == {(POSITIVE, 0), (EASY, 3), (HARD, 3)}
-    trials, _ = draw_trials([*said, Said(3, "c", "da", 0, 1)], anchors=9, pairs=1, seed=1, spelled={"ja": ("Y",), "da": ("D",)})
+    trials, _ = draw_trials([*said, Said(3, "c", "da", 0, 1)], anchors=9, pairs=1, seed=1, spelled={"ja": [("Y",)], "da": [("D",)]})
     assert {said[trial.comparison].text if trial.comparison < 3 else "da" for trial in trials if trial.kind == HARD} == {"da"}
     assert {trial.distance for trial in trials if trial.kind == EASY} <= {None, 1}
 

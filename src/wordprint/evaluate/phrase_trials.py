@@ -7,7 +7,7 @@ positives as easy and as hard negatives. What is drawn depends on the seed alone
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -39,11 +39,11 @@ class Trial:
 class Texts:
     """The texts of as many words each, T of them, sorted: who says them and what their phones are.
 
-    `tokens` are numbers in `said`, by text and speaker. A text's phones are those that most of its tokens have. Texts of which two
-    tokens sound the same (`alike`) are no negatives of each other.
+    `tokens` are numbers in `said`, by text and speaker. A text's phones are those that most of its tokens have, else the first of
+    those that it is `spelled` with. Texts of which two tokens or spellings sound the same (`alike`) are no negatives of each other.
     """
 
-    def __init__(self, said: Sequence[Said], numbers: Sequence[int], spelled: dict[str, Pronunciation]) -> None:
+    def __init__(self, said: Sequence[Said], numbers: Sequence[int], spelled: Mapping[str, Sequence[Pronunciation]]) -> None:
         self.tokens: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         heard: dict[str, Counter[Pronunciation]] = defaultdict(Counter)
         for number in numbers:
@@ -51,13 +51,12 @@ class Texts:
             if said[number].phones:
                 heard[said[number].text][said[number].phones] += 1
         self.names = sorted(self.tokens)
-        self.phones = [_commonest(heard[text]) if heard[text] else spelled.get(text, ()) for text in self.names]
+        self.phones = [_commonest(heard[text]) if heard[text] else next(iter(spelled.get(text, ())), ()) for text in self.names]
+        ways = [{*heard[text], *spelled.get(text, ())} - {()} for text in self.names]
         sound_like: dict[Pronunciation, set[int]] = defaultdict(set)
-        for place, text in enumerate(self.names):
-            for phones in (*heard[text], self.phones[place]):
+        for place, mine in enumerate(ways):
+            for phones in mine:
                 sound_like[phones].add(place)
-        sound_like.pop((), None)
-        ways = [{*heard[text], phones} - {()} for text, phones in zip(self.names, self.phones, strict=True)]
         self.alike = [{place}.union(*(sound_like[way] for way in mine)) for place, mine in enumerate(ways)]
         self._codes, self._lengths = encode(self.phones)
         self.known = self._lengths > 0
@@ -99,12 +98,12 @@ def draw_trials(
     anchors: int,
     pairs: int,
     seed: int,
-    spelled: dict[str, Pronunciation] | None = None,
+    spelled: Mapping[str, Sequence[Pronunciation]] | None = None,
 ) -> tuple[list[Trial], dict[str, str]]:
     """Trials of up to `anchors` anchors of each number of words, `pairs` of each kind where there are as many, and why some numbers
     of words have none.
 
-    `spelled` are phones of texts whose tokens have none. Raises DatasetError where there are no trials at all.
+    `spelled` are pronunciations of texts, the likeliest first. Raises DatasetError where there are no trials at all.
     """
     speakers = sorted({one.speaker for one in said})
     if len(speakers) < 2:
@@ -137,7 +136,7 @@ def draw_trials(
 def _draw(
     said: Sequence[Said],
     numbers: Sequence[int],
-    spelled: dict[str, Pronunciation],
+    spelled: Mapping[str, Sequence[Pronunciation]],
     anchors: int,
     pairs: int,
     generator: np.random.Generator,

@@ -6,6 +6,7 @@ Writes `metrics.json`, `trials/phrases.jsonl` and `report.html`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,16 +159,12 @@ def _facts(sayings: Sayings, trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-def _lexicon_phones(sayings: Sayings) -> dict[str, Pronunciation]:
-    """The lexicon's phones of English texts whose alignments have none."""
-    heard = {said.text for said in sayings.said if said.phones}
-    bare = {said.text for said in sayings.said if said.item not in sayings.foreign} - heard
+def _lexicon_phones(sayings: Sayings) -> dict[str, list[Pronunciation]]:
+    """The pronunciations of English texts."""
     spelled = {}
-    for text in sorted(bare):
-        try:
-            spelled[text] = pronounce(text)[0][0]
-        except InputError:  # no letters: it is no negative of anything
-            continue
+    for text in sorted({said.text for said in sayings.said if said.item not in sayings.foreign}):
+        with contextlib.suppress(InputError):  # no letters: without phones it is no negative of anything
+            spelled[text] = pronounce(text)[0]
     return spelled
 
 
