@@ -160,7 +160,7 @@ def _facts(sayings: Sayings, trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def _lexicon_phones(sayings: Sayings) -> dict[str, list[Pronunciation]]:
-    """The pronunciations of English texts."""
+    """The pronunciations of English texts, the likeliest first: the lexicon's, guessed where it lacks a word."""
     spelled = {}
     for text in sorted({said.text for said in sayings.said if said.item not in sayings.foreign}):
         with contextlib.suppress(InputError):  # no letters: without phones it is no negative of anything
