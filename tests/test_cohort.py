@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wordprint.cohort import EVERY, NEAREST, Cohort, Heard
+from wordprint.cohort import EVENT, EVERY, NEAREST, Cohort, Heard
 from wordprint.goodness import LEAST_LIKELY, OF_FRAMES, OF_WORST, shortfalls
 
 
@@ -28,12 +28,13 @@ def cohort(vectors) -> Cohort:
 
 
 @pytest.mark.parametrize(("places", "rows"), [((-5, -4, -3), (0, 1)), ((-4,), (1,)), ((3, 4, 5), (3,)), ((-9, 0), (0, 3))])
-def test_the_level_is_the_mean_of_the_nearest_spans_of_the_nearest_lengths(cohort, vectors, places, rows):
+def test_the_level_is_the_mean_of_the_nearest_events_in_the_nearest_lengths(cohort, vectors, places, rows):
     prototypes = _vectors(np.random.default_rng(1), 2, 32)
-    nearest = []
+    nearest = [-1.0] * (300 // EVENT)
     for row in rows:
-        for vector in vectors[row]:
-            nearest.append(max(float(vector @ prototype) for prototype in prototypes))
+        for place, vector in enumerate(vectors[row]):
+            for prototype in prototypes:
+                nearest[place // EVENT] = max(nearest[place // EVENT], float(vector @ prototype))
     expected = sum(sorted(nearest)[-NEAREST:]) / NEAREST
     assert cohort.level(prototypes, places) == pytest.approx(expected, abs=0.02)  # four bits a coordinate
 
@@ -57,20 +58,22 @@ def test_packed_it_is_the_same_in_half_a_byte_a_number(cohort):
 
 
 def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors):
-    """Against shortfalls of each span by itself; packed, the phones come back."""
+    """Against shortfalls of each span by itself; packed, the phones come back. The last event is of one place."""
     random = np.random.default_rng(4)
+    vectors = vectors[:, : 100 * EVENT - 2]
     spans, frames = vectors.shape[1], 800
     lengths = np.array([10.0, 14.0, 18.0, 26.0])
-    ends = np.sort(random.integers(30, frames, (4, spans)), axis=1)
+    ends = np.sort(random.integers(30, frames, spans))
     scores = random.uniform(LEAST_LIKELY, 0, (frames, 7)).astype(np.float32)
     heard = Heard.of(ends, lengths, scores)
     cohort = Cohort.of((-6, -4, -2, 0), vectors, most=32, heard=heard)
     prototype, sounds, kept = vectors[1][:1], [(1, 2), (3, 4, 5)], scores[::EVERY]
-    found = []
+    found = [-1.0] * 100
     for row in (0, 1):
-        for vector, end in zip(vectors[row], ends[row], strict=True):
+        for place, (vector, end) in enumerate(zip(vectors[row], ends, strict=True)):
             bounds = ((end - lengths[row]) / EVERY, end / EVERY)
-            found.append(float(vector @ prototype[0]) - float(shortfalls(kept, [sounds], [bounds], before=1)[0]))
+            score = float(vector @ prototype[0]) - float(shortfalls(kept, [sounds], [bounds], before=1)[0])
+            found[place // EVENT] = max(found[place // EVENT], score)
     level = cohort.level(prototype, (-6, -4), sounds)
     assert level == pytest.approx(np.mean(sorted(found)[-NEAREST:]), abs=0.03)
     assert level < cohort.level(prototype, (-6, -4)) - 0.1
@@ -82,29 +85,27 @@ def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors
     assert again.pack() == packed
 
 
-def test_spans_that_say_the_keyword_do_not_raise_its_level(vectors, monkeypatch):
-    """Planted sayings: spans that are the prototype, over phones that fit; where nearly all are, NEAREST count all the same."""
-    monkeypatch.setattr("wordprint.cohort.ITSELF", 0.5)  # four bits cut off what is so much alike in one direction
+def test_spans_whose_phones_are_not_compared_count_as_the_worst_that_are(vectors, monkeypatch):
+    """Planted: every phone fits everywhere but at the first places, which are nearest and say something else."""
     spans, prototype = vectors.shape[1], _vectors(np.random.default_rng(5), 1, 32)
-    scores = np.zeros((800, 7), np.float32)  # every phone fits everywhere
-    ends, lengths = np.full((1, spans), 400), np.array([10.0])
-    others = vectors[:1] - vectors[:1] @ prototype.T * prototype  # like it in nothing
-    others /= np.linalg.norm(others, axis=2, keepdims=True)
-    for sayings in (0, 100, spans - 10):
-        said = others.copy()
-        said[0, :sayings] = prototype
-        cohort = Cohort.of((-6,), said, most=32, heard=Heard.of(ends, lengths, scores))
-        alike = np.sort(cohort.codes[0] @ cohort.basis @ prototype[0] * cohort.step)  # to four bits a coordinate
-        assert (alike > 0.5).sum() == sayings
-        level, without = cohort.level(prototype, (-6,), [(1, 2)]), cohort.level(prototype, (-6,))
-        assert level == pytest.approx(alike[: max(spans - sayings, NEAREST)][-NEAREST:].mean(), abs=1e-5)
-        assert without == pytest.approx(alike[-NEAREST:].mean(), abs=1e-5)
+    said = vectors[:1] - vectors[:1] @ prototype.T * prototype  # like it in nothing
+    said[0, : 10 * EVENT] = prototype
+    scores = np.zeros((EVERY * spans, 7), np.float32)
+    scores[: 12 * EVENT * EVERY] = LEAST_LIKELY
+    heard = Heard.of(np.arange(spans) * EVERY, np.array([4.0]), scores)
+    cohort = Cohort.of((-6,), said, most=32, heard=heard)
+    alike = cohort.codes[0] @ cohort.basis @ prototype[0] * cohort.step  # to four bits a coordinate
+    monkeypatch.setattr("wordprint.cohort.COMPARED", 10 * EVENT)  # the planted ones alone
+    lost = (OF_FRAMES + OF_WORST) * -LEAST_LIKELY
+    assert cohort.level(prototype, (-6,), [(1, 2)]) == pytest.approx(alike[0] - lost, abs=1e-5)
+    monkeypatch.setattr("wordprint.cohort.COMPARED", spans)
+    assert cohort.level(prototype, (-6,), [(1, 2)]) > alike[0] - lost + 0.5
 
 
 def test_what_phone_strings_would_lose_by_hand():
     """Where 1 is said 2 is half as bad as 3; 3 is never said, so that all else is as unlikely as can be where it would be."""
     scores = np.array([[0, -8, -8, -8], [-8, 0, -2, -4], [-8, 0, -6, -8], [-8, -8, 0, -8]], np.float32).repeat(EVERY, axis=0)
-    heard = Heard.of(np.zeros((1, 1), np.int64), np.ones(1), scores)
+    heard = Heard.of(np.zeros(1, np.int64), np.ones(1), scores)
     lost = heard.unlike([(1,), (2,), (3,), (1, 2)], [(2,)])
     one, three = -heard.codes[1:3, 2].mean() * LEAST_LIKELY / 15, -LEAST_LIKELY
     assert lost == pytest.approx([0.15 * one, 0, 0.15 * three, OF_FRAMES * one / 2 + OF_WORST * one / 2], abs=1e-5)

@@ -82,7 +82,7 @@ def test_frames_are_those_of_the_samples_around_them_by_a_naive_computation(path
         model.frames(np.zeros((1, 5)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=30))
 def test_a_stream_in_any_chunks_is_the_recording_bit_for_bit(path, cuts):
     model = Model(path)

@@ -1,4 +1,4 @@
-"""What a model's vectors of ordinary speech are like: a random sample of spans that is small enough to travel with the model."""
+"""What a model's vectors of ordinary speech are like: spans at regular places of it, few enough to travel with the model."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from wordprint.goodness import BEFORE, LEAST_LIKELY, Codes, shortfalls
 
-NEAREST = 40
-"""Spans of the cohort whose mean similarity is the level."""
+EVENT = 3
+"""Places in a row that make one event, as one false alarm of a stream does: they lie a quarter of a second apart."""
+NEAREST = 24
+"""Events of the cohort whose mean similarity is the level: one a minute."""
 LARGEST = 7
 """Codes are whole numbers from −7 to 7: four bits."""
 REACH = 3.5
 """What the largest code stands for, in standard deviations."""
-ITSELF = 0.7
-"""Spans that are more like a keyword than this, their phones counted, most likely say it: they are no false alarms."""
 COMPARED = 600
 """Spans, the nearest, whose phones are compared with a keyword's."""
 EVERY = 2
@@ -33,8 +33,8 @@ QUIETEST = 15
 @dataclass(frozen=True)
 class Heard:
     """The phones of the speech that spans lie in: `codes` (T, 1 + P) from 0 to QUIETEST say of every EVERY-th frame how much less
-    likely than the likeliest silence and each phone are. `ends` (G, n) are the frames in which spans end, `lengths` (G,) how many
-    frames they last."""
+    likely than the likeliest silence and each phone are. `ends` (n,) are the frames in which spans of each of the `lengths` (G,),
+    also in frames, end."""
 
     ends: NDArray[np.int64]
     lengths: NDArray[np.float64]
@@ -45,13 +45,13 @@ class Heard:
         """`scores` (T', 1 + P) are those of all frames."""
         return cls(ends, lengths, np.rint(scores[::EVERY] * (QUIETEST / LEAST_LIKELY)).astype(np.uint8))
 
-    def shortfalls(self, rows: NDArray[np.int64], spans: NDArray[np.int64], sounds: Codes) -> NDArray[np.float32]:
-        """What is subtracted (m,) from the similarities of spans, by their lengths and numbers (m,), to a keyword with these
-        sounds."""
-        ends = self.ends[rows, spans]
+    def shortfalls(self, rows: NDArray[np.int64], places: NDArray[np.int64], sounds: Codes) -> NDArray[np.float32]:
+        """What is subtracted (m,) from the similarities of spans, by the numbers of their lengths and ends (m,), to a keyword with
+        these sounds."""
+        ends = self.ends[places]
         bounds = np.stack([ends - self.lengths[rows], ends], axis=1) / EVERY
         scores = self.codes.astype(np.float32) * np.float32(LEAST_LIKELY / QUIETEST)
-        return shortfalls(scores, [sounds] * len(spans), bounds, BEFORE // EVERY)
+        return shortfalls(scores, [sounds] * len(ends), bounds, BEFORE // EVERY)
 
     def unlike(self, strings: Codes, sounds: Codes) -> NDArray[np.float32]:
         """What would be subtracted (U,) from phone strings, were each of their phones said for LASTING of these frames, as they are
@@ -68,8 +68,8 @@ class Heard:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Vectors of spans: `codes` (G, n, E) times `step` are their coordinates in the `basis` (E, D), by the place of their length
-    in the grid of wordprint.spot.spans: `places` (G,), ascending."""
+    """Vectors of spans that end at n places of speech in a row, in each of G lengths: `codes` (G, n, E) times `step` are their
+    coordinates in the `basis` (E, D). `places` (G,), ascending, are the lengths in the grid of wordprint.spot.spans."""
 
     places: NDArray[np.int64]
     codes: NDArray[np.int8]
@@ -89,21 +89,23 @@ class Cohort:
         return cls(np.array(places, np.int64), codes, directions.T.astype(np.float32), step, heard)
 
     def level(self, prototypes: ArrayLike, places: Sequence[int], sounds: Codes = ()) -> float:
-        """Mean similarity of the NEAREST spans to the nearest of `prototypes` (P, D); of the lengths nearest to those `places`.
+        """Mean similarity of the NEAREST events to the nearest of `prototypes` (P, D), in the lengths nearest to those `places`.
 
-        Less what the spans say that is unlike the keyword's `sounds`, as in a stream; of those that don't say the keyword ITSELF.
+        Less what the spans say that is unlike the keyword's `sounds`, as in a stream.
         """
-        rows = sorted({int(np.abs(self.places - place).argmin()) for place in places})
+        rows = np.array(sorted({int(np.abs(self.places - place).argmin()) for place in places}))
         directions = self.basis @ np.asarray(prototypes, np.float32).T * np.float32(self.step)
-        nearest = (self.codes[rows].reshape(-1, len(self.basis)).astype(np.float32) @ directions).max(axis=1)
+        nearest = (self.codes[rows].astype(np.float32) @ directions).max(axis=2)  # (rows, n)
         if sounds and self.heard is not None:
-            each = self.codes.shape[1]
-            spans = np.argsort(-nearest, kind="stable")[:COMPARED]
-            nearest = nearest[spans] - self.heard.shortfalls(np.array(rows)[spans // each], spans % each, sounds)
-            sayings = int((nearest > ITSELF).sum())
-            nearest = np.sort(nearest)[: max(len(nearest) - sayings, NEAREST)]
-        count = min(NEAREST, len(nearest))
-        return float(np.partition(nearest, len(nearest) - count)[-count:].mean())
+            spans = np.argsort(-nearest, axis=None, kind="stable")[:COMPARED]
+            row, place = np.divmod(spans, nearest.shape[1])
+            compared = nearest[row, place] - self.heard.shortfalls(rows[row], place, sounds)
+            nearest = np.full_like(nearest, compared.min())  # the others are hardly nearer
+            nearest[row, place] = compared
+        best = nearest.max(axis=0)
+        events = np.pad(best, (0, -len(best) % EVENT), constant_values=-np.inf).reshape(-1, EVENT).max(axis=1)
+        count = min(NEAREST, len(events))
+        return float(np.partition(events, len(events) - count)[-count:].mean())
 
     def pack(self) -> bytes:
         """As a compressed archive of arrays, two codes a byte; the same cohort gives the same bytes."""
@@ -112,10 +114,10 @@ class Cohort:
             "codes": _halved((self.codes + 8).astype(np.uint8)),
             "basis": self.basis,
             "step": np.float64(self.step),
+            "event": np.int64(EVENT),
         }
         if (heard := self.heard) is not None:
-            steps = np.diff(heard.ends, axis=1, prepend=0).astype("<i4")  # small, since they come as the speech does
-            arrays |= {"ends": steps, "heard": _halved(heard.codes), "phones": np.int64(heard.codes.shape[1])}
+            arrays |= {"ends": heard.ends.astype("<i4"), "heard": _halved(heard.codes), "phones": np.int64(heard.codes.shape[1])}
             arrays["lengths"] = heard.lengths
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)
@@ -123,13 +125,14 @@ class Cohort:
 
     @classmethod
     def unpack(cls, content: bytes) -> Cohort:
-        """What `pack` wrote."""
+        """What `pack` wrote; raises KeyError for what a version wrote whose spans were not in a row."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            _ = arrays["event"]
             codes = _whole(arrays["codes"]).astype(np.int8) - np.int8(8)
             heard = None
             if "heard" in arrays:
-                ends = np.cumsum(arrays["ends"].astype(np.int64), axis=1)
-                heard = Heard(ends, arrays["lengths"], _whole(arrays["heard"])[:, : int(arrays["phones"])])
+                ends, phones = arrays["ends"].astype(np.int64), int(arrays["phones"])
+                heard = Heard(ends, arrays["lengths"], _whole(arrays["heard"])[:, :phones])
             return cls(arrays["places"], codes, arrays["basis"], float(arrays["step"]), heard)
 
 

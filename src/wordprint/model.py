@@ -100,7 +100,8 @@ class Model(SpanEmbedder):
         try:
             return Cohort.unpack(_part(self._encoder, COHORT_KEY, self.path))
         except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise ModelError(f"{self.path} has a damaged {COHORT_KEY}", remedy=_MODEL_REMEDY) from error
+            wrong = "that is damaged or of another version"
+            raise ModelError(f"{self.path} has a {COHORT_KEY} {wrong}", remedy=_MODEL_REMEDY) from error
 
     def parts(self) -> dict[str, Any]:
         """The file that holds the encoder, and by their keys the other models in it (base64)."""

@@ -181,7 +181,7 @@ def read_labels(folder: Path, labels: list[str], transcript: str, language: str 
 # Shards
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     speech=st.lists(st.tuples(st.integers(0, 6), st.floats(0.1, 30.0)), min_size=1, max_size=60),
     shard_s=st.floats(5.0, 100.0),

@@ -93,7 +93,7 @@ def test_rows_that_cannot_be_used_are_named_by_reason(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows=st.lists(st.binary(max_size=60).filter(lambda raw: b"\n" not in raw), max_size=8), limit=st.sampled_from([None, 1]))
 def test_any_bytes_give_one_item_per_row(tmp_path_factory: pytest.TempPathFactory, rows: list[bytes], limit: int | None) -> None:
     folder = tmp_path_factory.mktemp("any")

@@ -257,7 +257,7 @@ FIELDS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spoilt=st.lists(st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=3), max_size=5))
 def test_supervisions_of_any_content_are_utterances_or_problems(
     tmp_path_factory: pytest.TempPathFactory, spoilt: list[dict]

@@ -197,7 +197,7 @@ kinds = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarf
 members = st.lists(st.tuples(wild_names, kinds, wild_names), max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(members)
 def test_nothing_is_ever_written_outside(entries):
     with tempfile.TemporaryDirectory() as name:

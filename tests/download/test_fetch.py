@@ -248,7 +248,7 @@ answers = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(answers, max_size=8), st.lists(answers, max_size=8), st.booleans(), st.integers(1, 4000))
 def test_whatever_the_servers_do_the_file_is_the_same(first, second, checked, size):
     body = random.Random(size).randbytes(size)

@@ -68,7 +68,7 @@ def test_a_rate_allows_exactly_its_count(hundredths):
     assert accepted == hundredths
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trials)
 def test_det_curve_agrees_with_a_loop(pairs):
     values, labels = [float(v) for v, _ in pairs], [label for _, label in pairs]
@@ -91,7 +91,7 @@ def _accuracy_at_far(similarities, is_target, is_right, far, weights=None):
     return metrics.at_far(curve, accuracy, far)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(trials, st.integers(0, 2**16))
 def test_weights_count_as_repeated_trials(pairs, seed):
     values = np.array([float(v) for v, _ in pairs])

@@ -12,7 +12,7 @@ from wordprint.cohort import Cohort
 from wordprint.evaluate.stream_scores import HOUR, Trial
 from wordprint.export import calibrate as calibration
 from wordprint.export.calibrate import above_level, calibrate
-from wordprint.export.sample import places_of, running_speech, sample_cohort
+from wordprint.export.sample import APART_S, places_of, running_speech, sample_cohort
 from wordprint.model import Model
 from wordprint.speech.audio import to_float32
 from wordprint.spot.enrollment import Enrollment
@@ -34,7 +34,7 @@ def data(dataset: Path) -> WordDataset:
 
 @pytest.fixture(scope="module")
 def cohort(model: Model, dataset: Path) -> Cohort:
-    return sample_cohort(model, WordDataset(dataset), spans=200)
+    return sample_cohort(model, WordDataset(dataset))
 
 
 def test_it_finds_the_threshold_for_the_false_alarms_asked_for(model, data, cohort):
@@ -170,14 +170,16 @@ def test_the_table_holds_for_the_keywords_it_was_made_of(model, data, cohort, mo
 
 
 def test_a_cohort_is_drawn_from_running_speech_of_the_training_split(model, data):
-    """Each vector is of a span in an utterance of a training speaker, and the same call draws the same."""
-    first, again = (sample_cohort(model, data, spans=30) for _ in range(2))
+    """Each vector is of a span in an utterance of a training speaker, and the same call draws the same, as much as is asked."""
+    first, again = (sample_cohort(model, data, minutes=0.25) for _ in range(2))
     assert first.pack() == again.pack()
-    assert first.codes.shape[:2] == (12, 30)
+    assert len(first.codes) == len(first.places)
+    lasting_s = first.codes.shape[1] * APART_S
+    assert 12 < lasting_s < 25  # less what is left of each utterance, and up to all of the last one
     listened: list[int] = []
     samples = data.samples
     data.samples = lambda *place: listened.append(data.column("speaker")[np.flatnonzero(_at(data, place))[0]]) or samples(*place)
-    sample_cohort(model, data, spans=30)
+    sample_cohort(model, data)
     unseen = {data.column("speaker")[i] for split in ("validation", "test") for i in data.select(split)}
     assert listened
     assert not unseen & set(listened)

@@ -50,7 +50,7 @@ def test_channels_in_opposite_phase_are_no_silence(tmp_path):
     assert heard.std() > 0.3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 44_100), max_size=8), st.sampled_from([8000, 16_000, 44_100]))
 def test_how_it_is_cut_changes_nothing(cuts, rate):
     samples = raw(pcm(rate, 2, 2), 2)

@@ -291,7 +291,7 @@ def test_a_file_that_changes_is_looked_at_again(tmp_path):
 WHOLE = [mp3(ONE), without_length(mp3(TWO)), encoded(ONE, "OGG", "VORBIS"), *list(STALE.values())]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(WHOLE), st.floats(0, 1), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6))
 @example(STALE["aiff stale"], 1.0, [(38, 0)])  # libsndfile seeks to −1
 def test_no_damage_ends_a_run(content, share, changes):

@@ -50,7 +50,7 @@ def alignments(draw: st.DrawFn) -> Alignment:
 
 
 @given(alignments())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_round_trip(tmp_path: Path, alignment: Alignment) -> None:
     path = tmp_path / "u.TextGrid"
     write_textgrid(path, alignment, 20.0)

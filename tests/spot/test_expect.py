@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -89,9 +90,14 @@ def test_a_shot_more_leaves_false_alarms_as_likely(ordinary):
     assert after.rate(more.threshold) == pytest.approx(before.rate(lowered.keywords[0].threshold), rel=0.01)
 
 
-def test_a_damaged_cohort_is_told(tmp_path):
-    with pytest.raises(ModelError, match="has a damaged wordprint"):
-        _ = Model(write_model(tmp_path / "bands.onnx", cohort=b"no archive")).cohort
+def test_a_cohort_that_is_damaged_or_of_another_version_is_told(ordinary, tmp_path):
+    with np.load(io.BytesIO(ordinary.cohort.pack())) as arrays:
+        without = {name: array for name, array in arrays.items() if name != "event"}
+    earlier = io.BytesIO()
+    np.savez_compressed(earlier, **without)
+    for content in (b"no archive", earlier.getvalue()):
+        with pytest.raises(ModelError, match="damaged or of another version"):
+            _ = Model(write_model(tmp_path / "bands.onnx", cohort=content)).cohort
 
 
 def test_keywords_whose_phones_are_not_read_have_a_table_of_their_own(ordinary, monkeypatch):

@@ -129,7 +129,7 @@ chunks = st.lists(st.one_of(st.integers(1, 400), st.integers(1, 10 * RATE)), min
 
 
 @pytest.mark.parametrize("front", ["s16", "s32", "f32", "wav", "microphone"])
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(sizes=chunks, kind=st.sampled_from([(RATE, 1), (44_100, 2), (8000, 1)]))
 def test_the_detections_of_a_stream_are_those_of_the_file(spotter, recordings, front, sizes, kind):
     samples, path = recordings[kind]
@@ -148,7 +148,7 @@ def test_single_samples(spotter, recordings, front):
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", [8000, 16_000, 44_100, 48_000])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(sizes=st.lists(st.integers(1, 30_000), min_size=1, max_size=5).filter(lambda n: sum(n) > 20))
 def test_how_a_stream_is_cut_changes_no_bit_of_what_is_mixed_and_resampled(tmp_path_factory, rate, channels, sizes):
     signal = np.random.default_rng(0).integers(-5000, 5000, (2 * rate, channels)).astype(np.int16)

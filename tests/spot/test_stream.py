@@ -79,7 +79,7 @@ def test_a_detection_lies_where_the_keyword_is_said_and_comes_in_time(model, con
     assert found.time_s - start_s - seconds <= ahead_s + config.hop_s + config.hold_s + 0.25
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 30_000), max_size=12), st.booleans())
 def test_chunk_size_changes_nothing(model, with_phrase, cuts, as_int16):
     stream = to_int16(STREAM) if as_int16 else STREAM

@@ -55,7 +55,7 @@ def stream(network, samples, sizes):
             context.kept = context.following = None
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
 def test_any_split_of_a_stream_gives_the_frames_of_the_recording(network, sizes):
     sizes = [*sizes, 120 - sum(sizes)] if sum(sizes) < 120 else sizes

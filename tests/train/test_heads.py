@@ -33,7 +33,7 @@ def naive_membership(start, end, frames):
 SPANS = st.tuples(st.floats(-40, 60, width=32), st.floats(-5, 60, width=32))  # start and length; beyond both ends, and inside out
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(SPANS, min_size=1, max_size=4), st.integers(1, 12))
 def test_weights_agree_with_naive_loops(drawn, bins):
     spans = torch.tensor([[start, start + lasting] for start, lasting in drawn])

@@ -87,7 +87,7 @@ def naive_run(phones, low, high, wanted, place):
     return [symbol for symbol, _, _ in run], run[0][1], run[-1][2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(0, 6))
 def test_words_and_runs_are_those_of_a_naive_loop(seed, runs):
     rng = np.random.default_rng(seed)
@@ -116,7 +116,7 @@ def test_words_and_runs_are_those_of_a_naive_loop(seed, runs):
                 assert (found.start[crop, 1 + run], found.end[crop, 1 + run]) == expected[1:]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_the_phone_of_each_frame_is_that_of_a_naive_loop(seed):
     rng = np.random.default_rng(seed)
@@ -163,7 +163,7 @@ def naive_edits(codes, symbols):
     return replaced + dropped + added
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 4))
 def test_an_edit_changes_one_phone(seed, symbols):
     rng = np.random.default_rng(seed)

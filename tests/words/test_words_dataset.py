@@ -24,7 +24,7 @@ def naive_crop(dataset, index, start, window_samples, context_samples=None):
     return [samples[place] if low <= place < high else 0 for place in range(start, start + window_samples)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_crops_agree_with_a_naive_loop(dataset, data):
     count = data.draw(st.integers(0, 5))
@@ -40,7 +40,7 @@ def test_crops_agree_with_a_naive_loop(dataset, data):
     np.testing.assert_array_equal(crops, np.array(expected, np.int16).reshape(count, window))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_views_are_slices_within_the_limits(dataset, data):
     index = data.draw(st.integers(0, len(dataset) - 1))

@@ -40,7 +40,7 @@ def sides_of(rules, records):
 
 
 @given(st.lists(st.text("abcdefgh", min_size=1, max_size=6), min_size=4, max_size=9, unique=True), st.integers(0, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_side_of_a_small_corpus_has_a_speaker_and_words(names, seed):
     records = list(corpus(names, 30, seed=seed))
     rules, _ = fit_shares(records, DEFAULT)
@@ -55,7 +55,7 @@ def test_every_side_of_a_small_corpus_has_a_speaker_and_words(names, seed):
 
 
 @given(st.lists(st.text("abcdefgh", min_size=1, max_size=6), min_size=3, max_size=3, unique=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_of_three_speakers_two_are_trained_on_and_one_is_asked(names):
     records = list(corpus(names, 30))
     rules, said = fit_shares(records, DEFAULT)

@@ -1,4 +1,4 @@
-"""The cohort of a model: spans of what training speakers say, drawn at random, in each of a few lengths."""
+"""The cohort of a model: spans of what training speakers say, four a second in each of a few lengths."""
 
 from __future__ import annotations
 
@@ -11,45 +11,37 @@ from wordprint.speech.audio import SAMPLE_RATE, to_float32
 from wordprint.spot.spans import length_s
 from wordprint.words.dataset import WordDataset
 
-PLACES = tuple(range(-14, 9, 2))
-"""Places, in the grid of wordprint.spot.spans, of the lengths: 0.14 to 3.1 s."""
-SPANS = 4000
-"""Spans of each length."""
-UTTERANCES = 250
-"""Utterances that they are drawn from, at most: their phones travel with the model."""
+PLACES = tuple(range(-12, 6, 2))
+"""Places, in the grid of wordprint.spot.spans, of the lengths: 0.19 to 1.75 s."""
+APART_S = 0.24
+"""Between the ends of spans."""
+MINUTES = 24.0
+"""Of speech, at most: its phones travel with the model."""
 FEWEST_WORDS = 3
 """Utterances of fewer words are single words that somebody read out, not speech."""
 
 
-def sample_cohort(model: Model, dataset: WordDataset, *, spans: int = SPANS) -> Cohort:
-    """Spans anywhere in utterances of the training split, of all where there is none. Deterministic."""
+def sample_cohort(model: Model, dataset: WordDataset, *, minutes: float = MINUTES) -> Cohort:
+    """Spans in utterances of the training split, of all where there is none. Deterministic."""
     random, segments = np.random.default_rng(0), dataset.select("train")
-    chosen = random.permutation(running_speech(dataset, segments if len(segments) else np.arange(len(dataset))))[:UTTERANCES]
-    lasting_s = np.array([len(samples_of(dataset, place)) for place in chosen.tolist()]) / SAMPLE_RATE
-    counts = random.multinomial(spans, lasting_s / lasting_s.sum(), size=len(PLACES))  # (G, u)
-    vectors = np.zeros((len(PLACES), spans, model.embedding_size), np.float32)
-    ends, read, heard = np.zeros((len(PLACES), spans), np.int64), 0, []
-    frame_s = model.frame_samples / SAMPLE_RATE
-    filled = np.zeros(len(PLACES), np.int64)
-    for number, place in enumerate(chosen.tolist()):
-        many = counts[:, number]
-        if not many.any():
-            continue
-        lengths_s = np.repeat([length_s(place) for place in PLACES], many)
-        ends_s = random.uniform(np.minimum(lengths_s, lasting_s[number]), lasting_s[number])
-        frames = model.frames(to_float32(samples_of(dataset, place)))
-        found = model.pool(frames, np.stack([ends_s - lengths_s, ends_s], axis=1))
-        cuts = np.cumsum(many)[:-1]
-        for row, (part, lie) in enumerate(zip(np.split(found, cuts), np.split(ends_s / frame_s, cuts), strict=True)):
-            vectors[row, filled[row] : filled[row] + len(part)] = part
-            ends[row, filled[row] : filled[row] + len(part)] = read + np.rint(lie)
-        filled += many
+    chosen = random.permutation(running_speech(dataset, segments if len(segments) else np.arange(len(dataset))))
+    lengths_s, frame_s = np.array([length_s(place) for place in PLACES]), model.frame_samples / SAMPLE_RATE
+    vectors, ends, heard, read, left_s = [], [], [], 0, minutes * 60
+    for place in chosen.tolist():
+        samples = to_float32(samples_of(dataset, place))
+        ends_s = APART_S * np.arange(1, int(len(samples) / SAMPLE_RATE / APART_S) + 1)
+        frames = model.frames(samples)
+        found = model.pool(frames, np.stack([ends_s - lengths_s[:, None], np.tile(ends_s, (len(PLACES), 1))], axis=2))
+        vectors.append(found.reshape(len(PLACES), len(ends_s), model.embedding_size))
+        ends.append(read + np.rint(ends_s / frame_s).astype(np.int64))
         if (scores := model.phones_of(frames)) is not None:
             heard.append(scores)
-            read += len(scores)
-    lengths = np.array([length_s(place) for place in PLACES]) / frame_s
-    said = Heard.of(ends, lengths, np.concatenate(heard)) if heard else None
-    return Cohort.of(PLACES, vectors, heard=said)
+        read += len(frames)
+        left_s -= len(samples) / SAMPLE_RATE
+        if left_s <= 0:
+            break
+    said = Heard.of(np.concatenate(ends), lengths_s / frame_s, np.concatenate(heard)) if heard else None
+    return Cohort.of(PLACES, np.concatenate(vectors, axis=1), heard=said)
 
 
 def places_of(dataset: WordDataset, indices: NDArray[np.int64]) -> NDArray[np.int64]:

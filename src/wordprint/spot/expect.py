@@ -1,8 +1,8 @@
 """How often a keyword fires for nothing in ordinary speech, foretold without any recording of the user's.
 
-A model carries a cohort of spans of speech, drawn at random. How near a keyword comes to the nearest of them, its level, says where
-its false alarms begin: keywords differ in it far more than in how fast false alarms get rarer above it. So one table, measured by
-the live code when the model is exported, turns a similarity above the level into false alarms per hour, for any keyword. Speaker
+A model carries a cohort of spans of speech. How near a keyword comes to what is nearest to it there, its level, says where its
+false alarms begin: keywords differ in it far more than in how fast false alarms get rarer above it. So one table, measured by the
+live code when the model is exported, turns a similarity above the level into false alarms per hour, for any keyword. Speaker
 verification normalises scores so (Matějka et al., 2017); its division by the cohort's deviation measured worse here.
 """
 
