@@ -29,7 +29,7 @@ def sample_cohort(model: Model, dataset: WordDataset, *, minutes: float = MINUTE
     vectors, ends, heard, read, left_s = [], [], [], 0, minutes * 60
     for place in chosen.tolist():
         samples = to_float32(samples_of(dataset, place))
-        ends_s = APART_S * np.arange(1, int(len(samples) / SAMPLE_RATE / APART_S) + 1)
+        ends_s = APART_S * np.arange(1, max(1, int(len(samples) / SAMPLE_RATE / APART_S)) + 1)
         frames = model.frames(samples)
         found = model.pool(frames, np.stack([ends_s - lengths_s[:, None], np.tile(ends_s, (len(PLACES), 1))], axis=2))
         vectors.append(found.reshape(len(PLACES), len(ends_s), model.embedding_size))
