@@ -125,9 +125,10 @@ class Cohort:
 
     @classmethod
     def unpack(cls, content: bytes) -> Cohort:
-        """What `pack` wrote; raises KeyError for what a version wrote whose spans were not in a row."""
+        """What `pack` wrote; raises KeyError or ValueError for what another version wrote, whose levels are others."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            _ = arrays["event"]
+            if (event := int(arrays["event"])) != EVENT:
+                raise ValueError(f"{event} places make an event, not {EVENT}")
             codes = _whole(arrays["codes"]).astype(np.int8) - np.int8(8)
             heard = None
             if "heard" in arrays:
