@@ -150,7 +150,7 @@ def test_the_equaliser_is_linear_in_log_frequency():
     gains = np.random.default_rng(0).normal(0, 6, (3, 7)).astype(np.float32)
     hertz = np.fft.rfftfreq(3000, 1 / RATE)
     expected = [10 ** (np.interp(np.log(hertz + 1), np.log(augment.EQUALISER_HZ), row) / 20) for row in gains]
-    np.testing.assert_allclose(augment.equaliser(hertz, gains), expected, rtol=1e-4)
+    np.testing.assert_allclose(augment.equaliser(hertz, torch.from_numpy(gains)), expected, rtol=1e-4)
 
 
 def test_simulated_rooms_decay_behind_a_direct_sound():

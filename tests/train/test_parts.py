@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import multiprocessing
+import os
+import signal
 import time
 
 import numpy as np
@@ -200,6 +203,21 @@ def test_a_dataset_without_phones_spells_by_letters(tmp_path, small):
     batch = training.batch(0)
     assert (batch.strings[:, 1:] == -1).all()
     assert set(batch.frame_phones.unique().tolist()) <= {UNKNOWN, 0}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns of what Linux does by default
+def test_drafts_from_other_processes_make_the_same_batches(tone_words, small):
+    training = TrainingWords(WordDataset(tone_words), small, Sounds())
+    expected = [training.batch(step) for step in range(3, 8)]
+    training.apart = True
+    found = []
+    for batch, _ in training.batches(range(3, 8), 0, workers=2):
+        found.append(batch)
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGTERM)  # as Slurm does; the parent alone decides
+    for one, other in zip(expected, found, strict=True):
+        assert vars(one).keys() == vars(other).keys()
+        assert all(torch.equal(tensor, getattr(other, name)) for name, tensor in vars(one).items())
 
 
 def _slower_when_even(step):

@@ -1,7 +1,7 @@
 """Effects on batches of waveforms and features, and the random draws that choose them.
 
-Every effect is a pure function of its arguments; `draw` makes all the choices of a batch from one generator.
-Gains are in dB, frequencies in Hz, positions in samples at 16 kHz.
+Every effect is a pure function of its arguments, computed where the waveforms are; `draw` makes all the choices of a batch from
+one generator. Gains are in dB, frequencies in Hz, positions in samples at 16 kHz.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -144,7 +143,7 @@ def draw(rng: np.random.Generator, count: int, sounds: Sounds, config: TrainConf
 
 def change_speed(waveforms: Tensor, speed: Tensor, window_samples: int) -> Tensor:
     """Read (B, M) from its first sample on at 1/`speed` (B,) of the rate, by linear interpolation: (B, window_samples)."""
-    places = torch.arange(window_samples) / speed[:, None]
+    places = torch.arange(window_samples, device=waveforms.device) / speed[:, None]
     before = places.long().clamp(max=waveforms.shape[1] - 2)
     share = places - before
     return torch.lerp(waveforms.gather(1, before), waveforms.gather(1, before + 1), share)
@@ -152,7 +151,7 @@ def change_speed(waveforms: Tensor, speed: Tensor, window_samples: int) -> Tenso
 
 def fade(waveforms: Tensor, first: Tensor, last: Tensor, ramp_samples: int = FADE_SAMPLES) -> Tensor:
     """Ramp (B, N) up after sample `first` (B,) and down before sample `last` (B,), where real audio begins and ends."""
-    time = torch.arange(waveforms.shape[1])
+    time = torch.arange(waveforms.shape[1], device=waveforms.device)
     rising = (time - first[:, None]) / ramp_samples
     falling = (last[:, None] - time) / ramp_samples
     return waveforms * torch.minimum(rising, falling).clamp(0, 1)
@@ -173,58 +172,62 @@ def filter_waveforms(waveforms: Tensor, filters: Filters, impulses: Sequence[Flo
     """Colour, band-limit and reverberate the chosen rows of (B, N), in one pass over their spectra."""
     if not len(filters.rows):
         return waveforms
-    length = waveforms.shape[1]
+    length, on = waveforms.shape[1], waveforms.device
     n_fft = _fast_length(length + (IMPULSE_SAMPLES if impulses else 0))
-    hertz = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE)
-    response = torch.from_numpy(equaliser(hertz, filters.equaliser_db))
-    for row, (low_hz, high_hz) in enumerate(zip(filters.low_hz, filters.high_hz, strict=True)):
-        if low_hz > 0:
-            response[row] *= torch.from_numpy(band_pass(hertz, float(low_hz), float(high_hz)).astype(np.float32))
-    spectra = torch.fft.rfft(waveforms[filters.rows], n_fft) * response
+    hertz, rows = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE), torch.from_numpy(filters.rows).to(on)
+    response = equaliser(hertz, torch.from_numpy(filters.equaliser_db).to(on))
+    telephone = np.flatnonzero(filters.low_hz)
+    low_hz, high_hz = (torch.from_numpy(corner[telephone]).to(on) for corner in (filters.low_hz, filters.high_hz))
+    response[telephone] *= band_pass(hertz, low_hz, high_hz)
+    spectra = torch.fft.rfft(waveforms[rows], n_fft) * response
     rooms = np.flatnonzero(filters.impulse >= 0)
     if len(rooms):
         played = np.zeros((len(rooms), IMPULSE_SAMPLES), np.float32)
         for row, impulse in enumerate(filters.impulse[rooms].tolist()):
             played[row, : len(impulses[impulse])] = impulses[impulse]
-        spectra[rooms] *= torch.fft.rfft(torch.from_numpy(played), n_fft)
+        spectra[rooms] *= torch.fft.rfft(torch.from_numpy(played).to(on), n_fft)
     filtered = waveforms.clone()
-    filtered[filters.rows] = torch.fft.irfft(spectra, n_fft)[:, :length]
+    filtered[rows] = torch.fft.irfft(spectra, n_fft)[:, :length]
     return filtered
 
 
-def equaliser(hertz: NDArray[Any], gains_db: Floats) -> Floats:
+def equaliser(hertz: NDArray[np.floating], gains_db: Tensor) -> Tensor:
     """Magnitudes (rows, bins) of curves that have gains (rows, 7) at EQUALISER_HZ, linear in log frequency between."""
     at, places = np.log(hertz + 1), np.log(EQUALISER_HZ)
     upper = np.clip(np.searchsorted(places, at), 1, len(places) - 1)
     share = np.clip((at - places[upper - 1]) / (places[upper] - places[upper - 1]), 0, 1).astype(np.float32)
-    curves = gains_db[:, upper - 1] * (1 - share) + gains_db[:, upper] * share
-    return np.asarray(np.exp(curves * np.float32(math.log(10) / 20)), np.float32)
+    above = torch.from_numpy(share).to(gains_db.device)
+    curves = gains_db[:, upper - 1] * (1 - above) + gains_db[:, upper] * above
+    return torch.exp(curves * (math.log(10) / 20))
 
 
-def band_pass(hertz: NDArray[Any], low_hz: float, high_hz: float) -> NDArray[Any]:
-    """Smooth magnitude response: −6 dB at both corners, steep above (codec) and gentle below (coupling)."""
-    response: NDArray[Any] = 1 / (1 + (low_hz / np.maximum(hertz, 1e-3)) ** 8) / (1 + (hertz / high_hz) ** 16)
-    return response
+def band_pass(hertz: NDArray[np.floating], low_hz: Tensor, high_hz: Tensor) -> Tensor:
+    """Smooth magnitudes (rows, bins): −6 dB at the corners (rows,), steep above (codec) and gentle below (coupling)."""
+    at = torch.from_numpy(np.maximum(hertz, 1.0).astype(np.float32)).to(low_hz.device)
+    return 1 / (1 + (low_hz[:, None] / at) ** 8) / (1 + (at / high_hz[:, None]) ** 16)
 
 
 def add_noise(waveforms: Tensor, noises: Noises, recordings: Sequence[Floats], heard: Tensor) -> Tensor:
     """Add noise to the chosen rows of (B, N) at their SNR, each against the other where real audio is: `heard` (B, N)."""
     if not len(noises.rows):
         return waveforms
-    length = waveforms.shape[1]
-    noise = np.random.default_rng(noises.seed).standard_normal((len(noises.rows), length), dtype=np.float32)
-    for row, (index, position) in enumerate(zip(noises.recording, noises.position, strict=True)):
-        if index >= 0:
-            start = int(position * (len(recordings[index]) - length))
-            noise[row] = recordings[index][start : start + length]
-    talking = np.flatnonzero(noises.recording == -2)
-    first, second = noises.babble[talking].T
-    noise[talking] = (waveforms[first] + waveforms[second]).numpy()
-    sounding = torch.from_numpy(noise != 0)
-    sounding[talking] = heard[first] | heard[second]
-    level_db = _level_db(waveforms[noises.rows], heard[noises.rows])
-    scaled = set_level(torch.from_numpy(noise), level_db - torch.from_numpy(noises.snr_db), sounding)
-    return waveforms.index_add(0, torch.from_numpy(noises.rows), scaled)
+    length, on = waveforms.shape[1], waveforms.device
+    rows, seed = torch.from_numpy(noises.rows).to(on), torch.Generator(on).manual_seed(noises.seed)
+    noise = torch.randn((len(rows), length), generator=seed, device=on)
+    recorded = np.flatnonzero(noises.recording >= 0)
+    if len(recorded):
+        pieces = [
+            recordings[index][(start := int(position * (len(recordings[index]) - length))) : start + length]
+            for index, position in zip(noises.recording[recorded].tolist(), noises.position[recorded].tolist(), strict=True)
+        ]
+        noise[recorded] = torch.from_numpy(np.stack(pieces)).to(on)
+    talking = noises.recording == -2
+    first, second = torch.from_numpy(noises.babble[talking].T).to(on)
+    sounding = noise != 0
+    noise[talking], sounding[talking] = waveforms[first] + waveforms[second], heard[first] | heard[second]
+    level_db = _level_db(waveforms[rows], heard[rows])
+    scaled = set_level(noise, level_db - torch.from_numpy(noises.snr_db).to(on), sounding)
+    return waveforms.index_add(0, rows, scaled)
 
 
 def mask_features(features: Tensor, time_masks: Tensor, band_masks: Tensor) -> Tensor:

@@ -1,17 +1,26 @@
-"""Batches for training: each a function of the seed, the process and the step alone, made in a thread ahead of the loop."""
+"""Batches for training: each a function of the seed, the process and the step alone, made ahead of the loop.
+
+All that is drawn and read makes a `Draft`; effects on its sound make the batch. On a CPU threads do both. For a GPU, which does the
+effects itself, drafts come from processes: threads of Python would be in the way of those that launch its work.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from wordprint.errors import DatasetError
 from wordprint.speech.audio import SAMPLE_RATE
@@ -35,9 +44,11 @@ LOOSE_S, LOOSE_OUTWARD_S = 0.06, 0.02
 SHORTEST_S = 0.1
 """Of a span."""
 
+CPU = torch.device("cpu")
+
 
 class Batch(SimpleNamespace):
-    """B recordings with R spans each; all tensors on the CPU.
+    """B recordings with R spans each; the waveforms are where effects were computed, the rest on the CPU.
 
     A plain object, not a dataclass or named tuple: in mixed precision Fabric would round their waveforms to bfloat16.
     """
@@ -70,15 +81,37 @@ class Batch(SimpleNamespace):
         return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A batch before effects on its sound."""
+
+    crops: NDArray[np.int16]
+    """(B, M) sound that holds the windows at any speed."""
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    """(B,) samples of them where real audio begins and ends."""
+    choices: augment.Draw
+    arrays: dict[str, NDArray[Any]]
+    """What of the batch effects don't change, by name."""
+
+
 class TrainingWords:
     """The training side of a word dataset, and how batches are made of it.
 
     Args:
         sounds: noise and room impulse responses for augmentation. lessons: what a teacher says of the dataset, if there is one.
+        device: where effects on waveforms are computed.
     """
 
-    def __init__(self, dataset: WordDataset, config: TrainConfig, sounds: augment.Sounds, lessons: Lessons | None = None) -> None:
-        self.dataset, self.config, self.sounds, self.lessons = dataset, config, sounds, lessons
+    def __init__(
+        self,
+        dataset: WordDataset,
+        config: TrainConfig,
+        sounds: augment.Sounds,
+        lessons: Lessons | None = None,
+        device: torch.device = CPU,
+    ) -> None:
+        self.dataset, self.config, self.sounds, self.lessons, self.device = dataset, config, sounds, lessons, device
         self.indices = dataset.select("train")
         if not len(self.indices):
             raise DatasetError("no segment is on the training side", remedy="use more data, or smaller validation and test shares")
@@ -91,6 +124,8 @@ class TrainingWords:
         self.sampler = WordSampler(self.labels, speakers, config.words_per_batch, config.tokens_per_word)
         self.window_samples = round(config.window_s * SAMPLE_RATE)
         self.times = PhoneTimes(dataset, self.indices, self.labels, self.words)
+        self.apart = device.type == "cuda" and "fork" in multiprocessing.get_all_start_methods()
+        """Whether drafts are made in processes of their own."""
         self.frame_samples = 320
         """Samples of one frame of the encoder that the batches are for."""
 
@@ -101,48 +136,75 @@ class TrainingWords:
 
     def batch(self, step: int, process: int = 0) -> Batch:
         """The batch of a step; `process` is the rank in distributed training."""
-        config = self.config
-        rng = np.random.default_rng([config.seed, process, step])
+        return self.finish(self.draft(step, process))
+
+    def batches(self, steps: range, process: int, workers: int) -> Iterator[tuple[Batch, float]]:
+        """The batch of each step in order, with the seconds that the caller had to wait for it; `workers` make them ahead."""
+        if not self.apart:
+            yield from prefetch(lambda step: self.batch(step, process), steps, workers)
+            return
+        drafts = DataLoader(
+            _Drafts(self, process),
+            batch_size=None,
+            sampler=steps,
+            num_workers=workers,
+            worker_init_fn=_leave_signals_to_the_parent,
+            multiprocessing_context="fork",
+        )
+        asked = time.monotonic()
+        for draft in drafts:
+            waited_s = time.monotonic() - asked
+            yield self.finish(draft), waited_s
+            asked = time.monotonic()
+
+    def draft(self, step: int, process: int = 0) -> Draft:
+        """What is drawn and read for the batch of a step."""
+        rng = np.random.default_rng([self.config.seed, process, step])
         picked = self.sampler.draw(rng)
-        choices = augment.draw(rng, len(picked), self.sounds, config)
-        waveforms, first = self._cut(self.indices[picked], choices)
+        choices = augment.draw(rng, len(picked), self.sounds, self.config)
+        indices = self.indices[picked]
+        first = self._first(indices, choices)
+        read = int(np.ceil(self.window_samples * self.config.max_speed_change)) + 2
+        low, high = self.dataset.limits(indices, choices.context_samples)
+        spans, strings, codes = self._spans(rng, picked, choices, first)
+        wrong = [edited(rng, codes, len(self.phones)) for _ in range(self.config.edits)]
+        known = {row.tobytes() for row in codes}
+        fresh = [row for row in np.unique(np.concatenate([codes[:0], *wrong]), axis=0) if row.tobytes() not in known]
+        arrays: dict[str, NDArray[Any]] = {
+            "segments": indices,
+            "labels": self.labels[picked].astype(np.int64),
+            "spans": spans.astype(np.float32),
+            "strings": strings,
+            "codes": np.stack([*codes, *fresh]),
+            "present": np.array(len(codes)),
+            "frame_phones": self._frame_phones(picked, choices, first),
+            "time_masks": choices.time_masks,
+            "band_masks": choices.band_masks,
+            **self._lessons(picked, choices, first),
+        }
+        crops = self.dataset.crops(indices, first, read, context_samples=choices.context_samples)
+        return Draft(crops, low - first, high - first, choices, arrays)
+
+    def finish(self, draft: Draft) -> Batch:
+        """The batch of a draft, its waveforms on the device."""
+        choices, on = draft.choices, self.device
+        speed, low, high = (torch.from_numpy(values).to(on) for values in (choices.speed, draft.low, draft.high))
+        sound = torch.from_numpy(draft.crops).to(on).float() / INT16_SCALE
+        waveforms = augment.fade(augment.change_speed(sound, speed, self.window_samples), low * speed, high * speed)
         heard = waveforms != 0  # before filters, which leave no digital silence
         waveforms = augment.filter_waveforms(waveforms, choices.filters, self.sounds.impulses)
-        waveforms = augment.set_level(waveforms, torch.from_numpy(choices.level_db), heard)
+        waveforms = augment.set_level(waveforms, torch.from_numpy(choices.level_db).to(on), heard)
         waveforms = augment.add_noise(waveforms, choices.noises, self.sounds.noises, heard)
-        spans, strings, codes = self._spans(rng, picked, choices, first)
-        wrong = np.concatenate([edited(rng, codes, len(self.phones)) for _ in range(config.edits)]) if config.edits else codes[:0]
-        known = {row.tobytes() for row in codes}
-        fresh = [row for row in np.unique(wrong, axis=0) if row.tobytes() not in known]
-        tensors = {
-            "waveforms": waveforms.clamp(-1, 1),
-            "segments": torch.from_numpy(self.indices[picked]),
-            "labels": torch.from_numpy(self.labels[picked].astype(np.int64)),
-            "spans": torch.from_numpy(spans.astype(np.float32)),
-            "strings": torch.from_numpy(strings),
-            "codes": torch.from_numpy(np.stack([*codes, *fresh])),
-            "present": torch.tensor(len(codes)),
-            "frame_phones": torch.from_numpy(self._frame_phones(picked, choices, first)),
-            "time_masks": torch.from_numpy(choices.time_masks),
-            "band_masks": torch.from_numpy(choices.band_masks),
-        }
-        return Batch(**tensors, **self._lessons(picked, choices, first))
+        tensors = {name: torch.from_numpy(array) for name, array in draft.arrays.items()}
+        return Batch(waveforms=waveforms.clamp(-1, 1), **tensors)
 
-    def _cut(self, indices: NDArray[np.int64], choices: augment.Draw) -> tuple[Tensor, NDArray[np.int64]]:
-        """Windows (B, N) that hold the words at their new speed, with real context or silence around, and their first samples
-        (B,) in the utterance."""
-        dataset, window = self.dataset, self.window_samples
-        start = dataset.at("start_sample", indices).astype(np.int64)
-        lasting = (dataset.at("end_sample", indices) - start) * choices.speed
-        offset = (window - lasting) * np.where(lasting < window, choices.position, 0.5)
-        first = np.rint(start - offset / choices.speed).astype(np.int64)
-        read = int(np.ceil(window * self.config.max_speed_change)) + 2
-        crops = dataset.crops(indices, first, read, context_samples=choices.context_samples)
-        speed = torch.from_numpy(choices.speed)
-        waveforms = augment.change_speed(torch.from_numpy(crops).float() / INT16_SCALE, speed, window)
-        low, high = dataset.limits(indices, choices.context_samples)
-        waveforms = augment.fade(waveforms, torch.from_numpy(low - first) * speed, torch.from_numpy(high - first) * speed)
-        return waveforms, first
+    def _first(self, indices: NDArray[np.int64], choices: augment.Draw) -> NDArray[np.int64]:
+        """Where in their utterances windows (B,) begin that hold the words at their new speed."""
+        start = self.dataset.at("start_sample", indices).astype(np.int64)
+        lasting = (self.dataset.at("end_sample", indices) - start) * choices.speed
+        room = self.window_samples - lasting
+        offset = room * np.where(room > 0, choices.position, 0.5)
+        return np.rint(start - offset / choices.speed).astype(np.int64)
 
     def _spans(
         self, rng: np.random.Generator, picked: NDArray[np.int64], choices: augment.Draw, first: NDArray[np.int64]
@@ -174,7 +236,7 @@ class TrainingWords:
         heard = (places >= low[:, None]) & (places < high[:, None])
         return np.where(heard, self.times.at(picked, places), 0)
 
-    def _lessons(self, picked: NDArray[np.int64], choices: augment.Draw, first: NDArray[np.int64]) -> dict[str, Tensor]:
+    def _lessons(self, picked: NDArray[np.int64], choices: augment.Draw, first: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         if self.lessons is None:
             return {}
         lag = round(self.config.teacher_lag_s * SAMPLE_RATE)
@@ -185,14 +247,30 @@ class TrainingWords:
         taught = self.lessons.at(self.times.utterance[picked], places)
         frames = np.broadcast_to(when // self.frame_samples, valid.shape)
         return {
-            "lessons": torch.from_numpy(taught),
-            "lesson_frames": torch.from_numpy(frames.astype(np.int64)),
-            "lesson_valid": torch.from_numpy(valid.astype(np.float32)),
+            "lessons": taught,
+            "lesson_frames": frames.astype(np.int64),
+            "lesson_valid": valid.astype(np.float32),
         }
 
     def _places(self, samples: NDArray[np.int64], choices: augment.Draw, first: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where in their utterances samples (T,) of the windows lie: (B, T)."""
         return first[:, None] + (samples / choices.speed[:, None]).astype(np.int64)
+
+
+class _Drafts(Dataset[Draft]):
+    """The drafts of a process, by step, as DataLoader asks for them."""
+
+    def __init__(self, words: TrainingWords, process: int) -> None:
+        self.words, self.process = words, process
+
+    def __getitem__(self, step: int) -> Draft:
+        return self.words.draft(step, self.process)
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C, and SIGTERM of systemd or Slurm, reach all processes; the parent ends its step, and then its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _renumbered(codes: NDArray[np.int32], names: list[str]) -> tuple[NDArray[np.int32], list[str]]:

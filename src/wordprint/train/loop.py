@@ -17,7 +17,7 @@ from wordprint.stages.manifest import write_jsonl
 from wordprint.stages.progress import Progress
 from wordprint.stages.shards import ctrl_c_sets
 from wordprint.train import checkpoint
-from wordprint.train.data import Batch, TrainingWords, prefetch
+from wordprint.train.data import Batch, TrainingWords
 from wordprint.train.device import cpu_threads
 from wordprint.train.objective import Objective
 from wordprint.train.options import TrainConfig
@@ -78,13 +78,12 @@ class Fit:
         """Train to the last step; returns what the receipt tells of it."""
         first, started, waited_s, busy_s = self.step, time.monotonic(), 0.0, 0.0
         sums: dict[str, float] = {}
-        make = lambda step: self.words.batch(step, self.fabric.global_rank)
         logs, stop = self._open_logs(), threading.Event()
         # an interrupt that is raised wherever it hits may be lost in a callback of a library: it is looked for after each step
         with ctrl_c_sets(stop), self.progress.task("train", self.config.steps, "steps", first) as task:
-            # a batch depends on its step alone, so how many threads make them can't change one
-            threads = max(1, cpu_threads(self.config) // 2)
-            for batch, wait_s in prefetch(make, range(first, self.config.steps), threads):
+            # a batch depends on its step alone, so how many workers make them can't change one
+            workers = max(1, cpu_threads(self.config) // 2)
+            for batch, wait_s in self.words.batches(range(first, self.config.steps), self.fabric.global_rank, workers):
                 begun = time.monotonic()
                 parts = self._update(batch)
                 for name, value in parts.items():

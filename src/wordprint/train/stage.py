@@ -22,7 +22,7 @@ from wordprint.stages.progress import SILENT, Progress
 from wordprint.stages.receipt import Receipt
 from wordprint.train import checkpoint
 from wordprint.train.augment import Sounds
-from wordprint.train.data import TrainingWords
+from wordprint.train.data import CPU, TrainingWords
 from wordprint.train.device import cpu_threads, make_fabric, part, quiet_libraries
 from wordprint.train.loop import HISTORY, Fit
 from wordprint.train.options import TrainConfig
@@ -107,4 +107,6 @@ def _prepare(fabric: Fabric, words: str | Path, output: Path, config: TrainConfi
         progress.say(
             "validating on {tokens} tokens, {tokens_of_unseen_speakers} of them by speakers not trained on".format(**counts)
         )
-    return Fit(fabric, TrainingWords(dataset, config, sounds, taught), validation, output, config, progress)
+    # effects take longer than steps of a GPU when they are computed beside it
+    trained = TrainingWords(dataset, config, sounds, taught, fabric.device if fabric.device.type == "cuda" else CPU)
+    return Fit(fabric, trained, validation, output, config, progress)
