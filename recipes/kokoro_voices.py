@@ -6,7 +6,7 @@
     wordprint prepare kokoro=folder:OUT -o work/kokoro/prepare
 
 A speaker is a mixture of two of its 54 voices. What is said alone is said twice. Four seconds of speech take a second of
-one core; a run that was stopped goes on.
+one core where its int8 convolutions are quick, and up to twenty where they aren't (docs/log.md); a run that was stopped goes on.
 """
 
 from __future__ import annotations

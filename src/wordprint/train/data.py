@@ -35,6 +35,9 @@ from wordprint.words.dataset import WordDataset
 AHEAD = 2
 """Batches made before they are asked for, besides those that threads are making."""
 
+DRAFTERS = 8
+"""Processes that make drafts for a GPU, at most: 400 a second, more than steps."""
+
 JITTER_S, OUTWARD_S = 0.025, 0.01
 """Deviation of the ends of spans in training, and how far outside the true ends they lie on average."""
 
@@ -147,7 +150,7 @@ class TrainingWords:
             _Drafts(self, process),
             batch_size=None,
             sampler=steps,
-            num_workers=workers,
+            num_workers=min(workers, DRAFTERS),
             worker_init_fn=_leave_signals_to_the_parent,
             multiprocessing_context="fork",
         )
