@@ -210,11 +210,12 @@ def test_drafts_from_other_processes_make_the_same_batches(tone_words, small):
     training = TrainingWords(WordDataset(tone_words), small, Sounds())
     expected = [training.batch(step) for step in range(3, 8)]
     training.apart = True
-    found = []
+    found, others = [], set(multiprocessing.active_children())
     for batch, _ in training.batches(range(3, 8), 0, workers=2):
         found.append(batch)
-        for worker in multiprocessing.active_children():
-            os.kill(worker.pid, signal.SIGTERM)  # as Slurm does; the parent alone decides
+        if len(found) == 2:  # both have begun
+            for worker in set(multiprocessing.active_children()) - others:
+                os.kill(worker.pid, signal.SIGTERM)  # as Slurm does; the parent alone decides
     for one, other in zip(expected, found, strict=True):
         assert vars(one).keys() == vars(other).keys()
         assert all(torch.equal(tensor, getattr(other, name)) for name, tensor in vars(one).items())
