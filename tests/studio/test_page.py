@@ -248,7 +248,7 @@ def test_what_was_wrong_and_what_was_missed(opened, spoken, model, tmp_path):
     assert (len(keyword.shots), len(keyword.mistakes), bool(keyword.phones)) == (1, 1, True)
     assert expected(model, keyword).rate(keyword.threshold) == pytest.approx(rate, rel=0.05)
     card.get_by_role("button", name=f"Undo the corrections of {OTHER}").click()
-    tab.get_by_role("button", name=f"Wrong: {OTHER}").last.wait_for()
+    tab.get_by_role("button", name=f"Corrected: {OTHER}").wait_for(state="detached")
     assert Enrollment.load(file).keywords[0].mistakes == ()
 
 
