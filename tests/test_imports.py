@@ -22,6 +22,7 @@ FLOORS = [
     {"align"},
     {"words"},
     {"train"},
+    {"residual"},
     {"embedding", "cohort"},
     {"model"},
     {"load"},
@@ -37,7 +38,7 @@ FLOORS = [
 ]
 """Rooms from the ground up: a module imports from its own room and from lower floors."""
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-RUNTIME = {"errors", "records", "stages", "speech", "embedding", "cohort", "model", "spot"}
+RUNTIME = {"errors", "records", "stages", "speech", "embedding", "residual", "cohort", "model", "spot"}
 """What `spot` may import: no room that needs torch or pyarrow."""
 
 

@@ -173,8 +173,7 @@ def test_a_cohort_is_drawn_from_running_speech_of_the_training_split(model, data
     """Each vector is of a span in an utterance of a training speaker, and the same call draws the same, as much as is asked."""
     first, again = (sample_cohort(model, data, minutes=0.25) for _ in range(2))
     assert first.pack() == again.pack()
-    assert len(first.codes) == len(first.places)
-    lasting_s = first.codes.shape[1] * APART_S
+    lasting_s = len(first.spans) * APART_S
     assert 12 < lasting_s < 25  # less what is left of each utterance, and up to all of the last one
     listened: list[int] = []
     samples = data.samples

@@ -55,6 +55,6 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Model:
     random = np.random.default_rng(0)
     vectors = np.concatenate([np.tile(green, (50, 1)), random.normal(0, 1, (50, SIZE))]).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    cohort = Cohort.of((-6,), vectors[None], most=SIZE)
+    cohort = Cohort.of((-6,), vectors[None])
     threshold = {"similarity": 0.9, "target_false_alarms_per_hour": 2.0, "above_level": TABLE}
     return Model(write_model(path, cohort=cohort.pack(), threshold=threshold))
