@@ -103,6 +103,20 @@ def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors
     assert again.pack() == packed
 
 
+def test_spans_keep_what_they_say_where_the_rest_is_left_out():
+    """Each of twenty spans in 2,000 frames loses what it does where all frames are there."""
+    random = np.random.default_rng(7)
+    ends = np.sort(random.integers(0, 2000, 20))
+    heard = Heard.of(ends, np.array([10.0, 31.0]), random.uniform(LEAST_LIKELY, 0, (2000, 7)).astype(np.float32))
+    rows, places = random.integers(2, size=20), random.permutation(20)
+    scores, bounds = heard.around(rows, places)
+    assert len(scores) < 700
+    everything = np.clip(heard.scores.decode().reshape(-1, 7), LEAST_LIKELY, 0)
+    there = np.stack([ends[places] - heard.lengths[rows], ends[places]], axis=1) / EVERY
+    sounds = [[(1, 2), (3, 4, 5)]] * 20
+    assert shortfalls(scores, sounds, bounds, 1) == pytest.approx(shortfalls(everything, sounds, there, 1))
+
+
 def test_spans_whose_phones_are_not_compared_count_as_the_worst_that_are(vectors, monkeypatch):
     """Planted: every phone fits everywhere but at the first places, which are nearest and say something else."""
     spans, prototype = vectors.shape[1], _vectors(np.random.default_rng(5), 1, 32)
