@@ -18,12 +18,12 @@ Floats = NDArray[np.float32]
 
 EVENT = 3
 """Places in a row that make one event, as one false alarm of a stream does: they lie a quarter of a second apart."""
-NEAREST = 180
+NEAREST = 112
 """Events whose mean similarity is the level, 45 an hour: of fewer chance says more, and more say less of rare false alarms."""
 DIMENSIONS = 144
 """Directions that are kept, those in which the vectors of the spans of a place, one after the other, vary most: much of what one of
 them says of the speech, the others say too."""
-STAGES = 8
+STAGES = 16
 """Bytes that the spans of a place take."""
 COMPARED = 1200
 """Spans, the nearest, whose phones are compared with a keyword's."""

@@ -15,7 +15,7 @@ PLACES = tuple(range(-12, 6, 2))
 """Places, in the grid of wordprint.spot.spans, of the lengths: 0.19 to 1.75 s."""
 APART_S = 0.24
 """Between the ends of spans."""
-MINUTES = 240.0
+MINUTES = 150.0
 """Of speech, at most: it travels with the model."""
 FEWEST_WORDS = 3
 """Utterances of fewer words are single words that somebody read out, not speech."""
