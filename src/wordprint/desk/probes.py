@@ -21,6 +21,8 @@ from typing import Literal
 
 from wordprint.errors import WordprintError
 
+IMPORTED_AS = {"scikit-learn": "sklearn"}
+"""Packages whose modules have other names."""
 LIMIT_S = 60.0
 """A process that has not tried all of its parts by then is stopped."""
 
@@ -154,7 +156,9 @@ PARTS: dict[str, tuple[str, str, Callable[[], str]]] = {
 
 def _try(name: str) -> tuple[str, str]:
     try:
-        return "ok", PARTS[name][2]() if name in PARTS else str(importlib.import_module(name.replace("-", "_")))
+        if name in PARTS:
+            return "ok", PARTS[name][2]()
+        return "ok", str(importlib.import_module(IMPORTED_AS.get(name, name.replace("-", "_"))))
     except ModuleNotFoundError as error:
         return "missing", f"the Python package '{error.name}' is not installed"
     except WordprintError as error:

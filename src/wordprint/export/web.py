@@ -138,5 +138,6 @@ def _npm_pack(folder: Path) -> Path:
     if done.returncode or not archives:
         raise ConfigError(f"npm could not bring {ORT_PACKAGE} ({done.stderr.strip()[-200:] or done.returncode})", remedy=remedy)
     with tarfile.open(archives[0]) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 is the first to have it
+        archive.extractall(folder)
     return folder / "package"
