@@ -1,7 +1,7 @@
 """Few-shot keywords: N-way K-shot, closed and open set, and KAIST's user-defined keywords (protocol 2).
 
 A keyword's prototype is the mean of the vectors of its K supports, made unit length again; similarity is the cosine of the
-nearest of a query's vectors, as a stream is searched for the span that fits best.
+nearest of a query's vectors.
 Both functions take embeddings, so that they score anything that embeds: they don't know of models or files.
 """
 

@@ -39,17 +39,21 @@ class Matcher:
         ]
 
     def best(self, vectors: NDArray[np.float32], heard: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Highest similarity (W,) of each keyword among spans that end at E places, and which of all spans has it (W,).
+        """How similar (W,) the length is that is most like each keyword, and which span (W,) of that length is most like it.
 
-        `vectors` (E·G, D) are those of all spans, the lengths of one end after the other; of spans that are not `heard` (E·G,) the
-        similarity is -inf.
+        `vectors` (E·G, D) are those of all spans that end at E places, the lengths of one end after the other. A length is as
+        similar as its spans are on average: so is what was enrolled, and what is like a keyword at one end alone is so by chance.
+        Spans that are not `heard` (E·G,) don't count; without others a keyword has -inf.
         """
-        similarities = self._similarities(vectors)
-        shape = (-1, *self._not_mine.shape)
-        similarities.reshape(shape)[:, self._not_mine] = -np.inf
-        similarities[~heard] = -np.inf
-        which = similarities.argmax(axis=0)
-        highest = similarities[which, np.arange(len(which))]
+        lengths, everyone = len(self.lengths_s), np.arange(len(self._prototypes))
+        similarities = self._similarities(vectors).reshape(-1, lengths, len(everyone))
+        there = heard.reshape(-1, lengths, 1)
+        counts = there.sum(axis=0, dtype=np.float32)
+        means = np.where(there, similarities, 0).sum(axis=0) / np.maximum(counts, 1)
+        means[(counts == 0) | self._not_mine] = -np.inf
+        length = means.argmax(axis=0)
+        end = np.where(there[:, length, 0], similarities[:, length, everyone], -np.inf).argmax(axis=0)
+        highest, which = means[length, everyone], end * lengths + length
         if len(highest) == len(self._first):  # a prototype each
             return highest, which
         best = np.maximum.reduceat(highest, self._first)

@@ -91,7 +91,8 @@ export class Spotter {
     return this.step(best);
   }
 
-  /** The best span of each keyword that ends in the newest frames; null where none does. */
+  /** How similar the best length of each keyword is on average over its ends in the newest frames, and its best span; null where
+      none ends there. */
   async compare(fresh) {
     const { config, kept, width } = this;
     const best = config.keywords.map(() => ({ similarity: -Infinity, onset: 0, offset: 0 }));
@@ -121,20 +122,20 @@ export class Spotter {
       spans: new ort.Tensor("float32", bounds, [spans.length, 2]),
     });
     const size = vectors.dims[1];
-    spans.forEach((span, row) => {
-      const vector = vectors.data.subarray(row * size, (row + 1) * size);
-      config.keywords.forEach((_, word) => {
-        if (!this.allowed[word][span.place]) return;
-        const mistaken = Math.max(-Infinity, ...this.mistakes[word].map((mistake) => dot(vector, mistake)));
-        for (const prototype of this.prototypes[word]) {
-          let similarity = dot(vector, prototype);
-          similarity -= config.steepness * Math.max(mistaken - similarity, 0);
-          if (similarity > best[word].similarity) {
-            best[word] = { similarity, onset: span.onset * config.frame_samples, offset: span.offset * config.frame_samples };
-          }
-        }
-      });
-    });
+    const rows = config.lengths_s.map((_, place) => [...spans.keys()].filter((row) => spans[row].place === place));
+    const similar = (row, word, prototype) => {
+      const vector = vectors.data.subarray(row * size, (row + 1) * size), similarity = dot(vector, prototype);
+      const mistaken = Math.max(-Infinity, ...this.mistakes[word].map((mistake) => dot(vector, mistake)));
+      return similarity - config.steepness * Math.max(mistaken - similarity, 0);
+    };
+    this.prototypes.forEach((prototypes, word) => prototypes.forEach((prototype) => rows.forEach((ends, place) => {
+      if (!ends.length || !this.allowed[word][place]) return;
+      const found = ends.map((row) => similar(row, word, prototype));
+      const similarity = found.reduce((sum, one) => sum + one, 0) / found.length;
+      if (similarity <= best[word].similarity) return;
+      const { onset, offset } = spans[ends[found.indexOf(Math.max(...found))]];
+      best[word] = { similarity, onset: onset * config.frame_samples, offset: offset * config.frame_samples };
+    })));
     best.forEach((one, word) => {
       const { sounds, threshold } = config.keywords[word];
       if (!sounds.length || one.similarity < threshold - config.goodness.below) return;
