@@ -30,8 +30,8 @@ MOST_PER_HOUR = 3600 / SpotConfig().refractory_s
 """A keyword can't be reported more often."""
 SHOWN_PER_HOUR = (10.0, 1.0, 0.1)
 """False alarms per hour whose thresholds are told."""
-NEAR, NAMED = 0.1, 5
-"""Texts this far below the threshold fire now and then; so many are named."""
+NEAR, NAMED = 0.05, 5
+"""Texts whose spelling is this far below the threshold fire now and then; so many are named."""
 
 
 @dataclass(frozen=True)
