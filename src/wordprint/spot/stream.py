@@ -5,8 +5,8 @@
         print(detection.keyword, detection.time_s, detection.similarity)
 
 Every sample is encoded once, in blocks of 120 ms; after each block, spans that end in it are compared with the keywords, in a few
-lengths around those of their shots. Chunks are only ever collected into blocks, so their size can't change a detection: not its
-time, and not one bit of its similarity.
+lengths around those of their shots; the length counts whose spans are the most similar on average. Chunks are only ever collected
+into blocks, so their size can't change a detection: not its time, and not one bit of its similarity.
 """
 
 from __future__ import annotations
@@ -47,17 +47,18 @@ REMEMBERED = 50
 
 
 class Look(NamedTuple):
-    """What was found when `end_sample` samples of the stream had been heard: the best span of each keyword that ends just now."""
+    """What was found when `end_sample` samples of the stream had been heard, among the spans of each keyword that end just now."""
 
     end_sample: int
     similarities: NDArray[np.float32]
-    """(W,), -inf where there was nothing to look at; READ_BELOW a threshold they may be too high, as phones aren't read."""
+    """(W,) of the best length, on average over its spans; -inf where there was nothing to look at. READ_BELOW a threshold they may
+    be too high, as phones aren't read."""
     spans: NDArray[np.int64]
-    """(W, 2) where it begins and ends in the stream, in samples."""
+    """(W, 2) where the best span of that length begins and ends in the stream, in samples."""
     vectors: NDArray[np.float32]
     """(n, D) of all spans that were looked at."""
     which: NDArray[np.int64]
-    """(W,) which of them is the best."""
+    """(W,) which of them is that span."""
 
     def vector(self, keyword: int) -> NDArray[np.float32]:
         """The unit vector (D,) of the best span of a keyword."""
