@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordprint.goodness import BEFORE, LEAST_LIKELY, OF_FRAMES, OF_WORST, codes_of, shortfall_of, shortfalls
+from wordprint.goodness import (
+    BEFORE,
+    LEAST_LIKELY,
+    OF_FRAMES,
+    OF_SOUND,
+    OF_WORST,
+    PAUSE_FRAMES,
+    codes_of,
+    run_ons,
+    shortfall_of,
+    shortfalls,
+)
 
 PHONES = 4
 
@@ -91,3 +102,24 @@ def test_frames_before_a_span_belong_to_it_and_those_after_do_not():
 def test_strings_become_columns_and_those_with_unknown_phones_are_left_out():
     assert codes_of(["L AY T", "L Y T", "AY"], ["AY", "L", "T"]) == [(2, 1, 3), (1,)]
     assert codes_of([], ["AY"]) == []
+
+
+@given(st.integers(1, 40), st.lists(st.floats(-20, 60), max_size=5), st.integers(0, 2**32 - 1))
+def test_what_goes_before_takes_by_how_likely_it_is_no_silence(frames, starts, seed):
+    scores = np.random.default_rng(seed).uniform(LEAST_LIKELY, 0, (frames, PHONES + 1))
+    found = run_ons(scores, starts)
+    assert found.shape == (len(starts),)
+    for got, start in zip(found, starts, strict=True):
+        first = math.floor(start + 0.5)
+        before = [frame for frame in range(first - PAUSE_FRAMES, first) if 0 <= frame < frames]
+        shares = [math.exp(scores[frame, 0]) / sum(map(math.exp, scores[frame])) for frame in before]
+        expected = OF_SOUND * (1 - sum(shares) / len(shares)) if shares else 0.0
+        assert got == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_pause_costs_nothing_and_speech_all_of_it():
+    scores = np.full((2 * PAUSE_FRAMES, PHONES + 1), -30.0)
+    scores[:PAUSE_FRAMES, 0] = 0.0
+    scores[PAUSE_FRAMES:, 2] = 0.0
+    taken = run_ons(scores, [PAUSE_FRAMES, 1.5 * PAUSE_FRAMES, 2 * PAUSE_FRAMES])
+    assert taken == pytest.approx([0.0, OF_SOUND / 2, OF_SOUND], abs=1e-6)

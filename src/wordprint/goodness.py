@@ -2,7 +2,7 @@
 
 A vector tells what a span is like as a whole, and a phrase with one other word in it is much like the phrase. So the phones of the
 keyword are laid over the frames of the span, and what they are less likely than the likeliest phones there, on average and where
-they fit worst, is subtracted from the similarity.
+they fit worst, is subtracted from the similarity. So is a little where other sound goes before: who calls a device begins to speak.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ OF_FRAMES, OF_WORST = 0.1, 0.05
 """What a mean of −1 over all frames takes from a similarity, and what one over the third of the phones that fit worst does."""
 BEFORE = 2
 """Frames before a span that may belong to it: spans come in steps of 15 %."""
+PAUSE_FRAMES = 8
+"""Frames before a span in which a pause counts: 0.16 s."""
+OF_SOUND = 0.1
+"""What sound in all of them takes from a similarity."""
 Floats = NDArray[np.floating]
 Codes = Sequence[Sequence[int]]
 """Phone strings, as columns of scores."""
@@ -50,6 +54,20 @@ def shortfalls(
         least = [_least(fit) for fit in fits]
         far = min(least) >= enough[number]
         found[number] = min(least) if far else min(_shortfall(fit.tolist()) for fit in fits)
+    return found
+
+
+def run_ons(scores: Floats, starts: ArrayLike) -> NDArray[np.float32]:
+    """What is to be subtracted (n,), from 0 to OF_SOUND, from how similar spans are that begin at `starts` (n,) in frames: how
+    unlikely silence is in the PAUSE_FRAMES before them, on average. Nothing where there are none.
+
+    `scores` (T, 1 + P) as for `shortfalls`.
+    """
+    found = np.zeros(np.shape(starts), np.float32)
+    for number, start in enumerate(np.floor(np.asarray(starts) + 0.5).astype(np.int64).tolist()):
+        before = scores[max(0, start - PAUSE_FRAMES) : max(0, start)]
+        if len(before):
+            found[number] = OF_SOUND * (1 - (1 / np.exp(before - before[:, :1]).sum(axis=1)).mean())
     return found
 
 

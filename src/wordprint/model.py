@@ -36,7 +36,7 @@ METADATA_KEY = "wordprint"
 HEAD_KEY, PHONES_KEY, STATE_KEY, COHORT_KEY = "wordprint.head", "wordprint.phones", "wordprint.state", "wordprint.cohort"
 """Keys of the ONNX metadata under which the JSON description lies, and in base64 two other models, the encoder's first state and
 what ordinary speech is like."""
-DEFAULT_PER_HOUR = 2.0
+DEFAULT_PER_HOUR = 1.0
 """False alarms per hour at the default threshold of a model that doesn't say."""
 
 _NEWER = re.compile(r"Opset \d+ is under development|Unsupported model IR version.*|No Op registered.*")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from toy_model import BLOCK, DELAY, FRAME, RATE, padded, read_phones, stream_of, word
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
-from wordprint.goodness import shortfalls
+from wordprint.goodness import PAUSE_FRAMES, run_ons, shortfalls
 from wordprint.speech.audio import read_audio, stream_audio, to_int16, write_audio
 from wordprint.speech.trim import find_speech
 from wordprint.spot.best import best_spans
@@ -182,8 +182,9 @@ def test_looks_equal_a_naive_offline_computation(model, with_phrase, config, sec
                 assert (prototypes @ look.vector(keyword)).max() == pytest.approx(of_length[span], abs=2e-5)
 
 
-def test_what_is_near_loses_what_its_phones_are_unlike_and_nothing_else_does(model, reading, enrollment):
-    """Where the keyword is said its similarity stays; one that is said to sound like another is no longer found."""
+def test_what_is_near_loses_what_goes_before_and_what_its_phones_are_unlike_and_nothing_else_does(model, reading, enrollment):
+    """Where the keyword is said after a pause its similarity stays; one that is said to sound like another is no longer found. A
+    keyword without phones loses what goes before."""
     right, wrong = (
         Enrollment(
             enrollment.model,
@@ -192,20 +193,25 @@ def test_what_is_near_loses_what_its_phones_are_unlike_and_nothing_else_does(mod
         )
         for phones in ("RB", "BR")
     )
-    plain, checked, refused = (
-        all_looks(Spotter(engine, made), STREAM) for engine, made in ((model, right), (reading, right), (reading, wrong))
+    mute = replace(right, keywords=tuple(replace(one, sounds=()) for one in right.keywords))
+    plain, checked, refused, unread = (
+        all_looks(Spotter(engine, made), STREAM)
+        for engine, made in ((model, right), (reading, right), (reading, wrong), (reading, mute))
     )
-    frames = np.concatenate([reading.frames(np.pad(STREAM, (0, 2 * RATE)))])
+    quiet = np.tile(reading.silence, (PAUSE_FRAMES, 1))
+    frames = np.concatenate([quiet, reading.frames(np.pad(STREAM, (0, 2 * RATE)))])
     hits = 0
-    for before, after, other in zip(plain, checked, refused, strict=True):
+    for before, after, other, silent in zip(plain, checked, refused, unread, strict=True):
         assert np.array_equal(before.spans, after.spans)
         hit = before.similarities >= 0.8 - READ_BELOW
         for number, (phone, another) in enumerate(((1, 2), (2, 1))):
             span = before.spans[number] / FRAME
-            known = frames[: before.end_sample // FRAME - DELAY]
+            known = read_phones(frames[: PAUSE_FRAMES + before.end_sample // FRAME - DELAY])
+            run_on = run_ons(known, [span[0] + PAUSE_FRAMES])[0] if hit[number] else 0.0
+            assert silent.similarities[number] == pytest.approx(before.similarities[number] - run_on, abs=2e-5)
             for look, column in ((after, phone), (other, another)):
-                short = shortfalls(read_phones(known), [[(column,)]], [span])[0] if hit[number] else 0.0
-                left = before.similarities[number] - short
+                short = shortfalls(known[PAUSE_FRAMES:], [[(column,)]], [span])[0] if hit[number] else 0.0
+                left = before.similarities[number] - run_on - short
                 if left > 0.8 - READ_BELOW or not hit[number]:
                     assert look.similarities[number] == pytest.approx(left, abs=2e-5)
                 else:  # how far below is of no matter

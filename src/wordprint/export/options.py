@@ -24,7 +24,7 @@ class ExportConfig:
     """Refuse an export that differs from the network by more, in any number of an embedding."""
     min_int8_cosine: float = option(0.99, at_most=1)
     """Leave out an int8 version whose embeddings of real words have a mean cosine with the network's below this."""
-    false_alarms_per_hour: float = option(2.0, above=0)
+    false_alarms_per_hour: float = option(1.0, above=0)
     """False alarms per hour of uninterrupted speech, and keyword, at the default threshold."""
     calibration_minutes: float = option(40.0, above=0)
     """Speech listened to for false alarms."""

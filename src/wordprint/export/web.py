@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import ConfigError, InputError, disk_errors
-from wordprint.goodness import BEFORE, LEAST_LIKELY, OF_FRAMES, OF_WORST, codes_of
+from wordprint.goodness import BEFORE, LEAST_LIKELY, OF_FRAMES, OF_SOUND, OF_WORST, PAUSE_FRAMES, codes_of
 from wordprint.model import HEAD_KEY, Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.enrollment import Enrollment
@@ -98,7 +98,9 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
             "of_frames": OF_FRAMES,
             "of_worst": OF_WORST,
             "least_likely": LEAST_LIKELY,
-            "columns": len(model.phones) + 1,
+            "pause_frames": PAUSE_FRAMES,
+            "of_sound": OF_SOUND,
+            "columns": len(model.phones) + 1 if model.reads_phones else 0,
         },
         "keywords": keywords,
     }

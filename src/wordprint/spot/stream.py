@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
-from wordprint.goodness import codes_of, shortfalls
+from wordprint.goodness import PAUSE_FRAMES, codes_of, run_ons, shortfalls
 from wordprint.model import Model
 from wordprint.records import Detection
 from wordprint.speech.audio import SAMPLE_RATE
@@ -52,7 +52,7 @@ class Look(NamedTuple):
     end_sample: int
     similarities: NDArray[np.float32]
     """(W,) of the best length, on average over its spans; -inf where there was nothing to look at. READ_BELOW a threshold they may
-    be too high, as phones aren't read."""
+    be too high, as neither phones nor pauses are read."""
     spans: NDArray[np.int64]
     """(W, 2) where the best span of that length begins and ends in the stream, in samples."""
     vectors: NDArray[np.float32]
@@ -281,7 +281,7 @@ class Spotter:
         frame, lengths = self.model.frame_samples, self._matcher.lengths_s * SAMPLE_RATE
         self._longest_samples = math.ceil(lengths.max(initial=0.0))
         fresh = self.model.block_samples // frame
-        self._kept_frames = self._longest_samples // frame + fresh + 4
+        self._kept_frames = self._longest_samples // frame + fresh + 4 + PAUSE_FRAMES
         lowest = 10 ** (self.config.min_level_db / 10)
         self._grids = [
             Grid.of(self._kept_frames, fresh, self._hop_frames, lengths / frame, lowest, at) for at in range(self._hop_frames)
@@ -318,13 +318,19 @@ class Spotter:
         return Look(self._looked, similarities, np.rint((spans + first) * frame).astype(np.int64), vectors, which)
 
     def _check(self, similarities: NDArray[np.float32], spans: NDArray[np.float64]) -> None:
-        """Take from the similarities (W,) that are hits or READ_BELOW what the phones of their spans (W, 2), in frames kept, are
-        unlike the keywords' (wordprint.goodness)."""
-        scores, margins = self.model.phones_of(self._frames), self._decider.margins(similarities)
-        near = [keyword for keyword in np.flatnonzero(margins >= -READ_BELOW).tolist() if self._sounds[keyword]]
-        if scores is not None and near:
-            strings, enough = [self._sounds[keyword] for keyword in near], margins[near] + READ_BELOW
-            similarities[near] -= shortfalls(scores, strings, spans[near], exact_below=enough)
+        """Take from the similarities (W,) that are hits or READ_BELOW what sound before their spans (W, 2), in frames kept, costs,
+        and then what the phones there are unlike the keywords' (wordprint.goodness)."""
+        scores = self.model.phones_of(self._frames)
+        if scores is None or not len(near := self._near(similarities)):
+            return
+        similarities[near] -= run_ons(scores, spans[near, 0])
+        near = np.array([keyword for keyword in self._near(similarities).tolist() if self._sounds[keyword]], np.int64)
+        strings, enough = [self._sounds[keyword] for keyword in near], self._decider.margins(similarities)[near] + READ_BELOW
+        similarities[near] -= shortfalls(scores, strings, spans[near], exact_below=enough)
+
+    def _near(self, similarities: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Keywords whose similarities are hits or READ_BELOW."""
+        return np.flatnonzero(self._decider.margins(similarities) >= -READ_BELOW)
 
     def _heard(self, grid: Grid, first: int) -> NDArray[np.bool_]:
         """Which spans (n,) have their middle inside the stream, of which frame `first` is the first kept, and are loud enough."""

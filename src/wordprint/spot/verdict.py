@@ -30,7 +30,7 @@ MOST_PER_HOUR = 3600 / SpotConfig().refractory_s
 """A keyword can't be reported more often."""
 SHOWN_PER_HOUR = (10.0, 1.0, 0.1)
 """False alarms per hour whose thresholds are told."""
-NEAR, NAMED = 0.05, 5
+NEAR, NAMED = 0.02, 5
 """Texts whose spelling is this far below the threshold fire now and then; so many are named."""
 
 
@@ -83,15 +83,16 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
         if keyword.threshold < 1:
             per_hour = float(f"{min(rates.rate(keyword.threshold), MOST_PER_HOUR):.2g}")
             facts.append(
-                f"fires for nothing about {per_hour:g} times in an hour of other speech"
+                f"fires for nothing about {'once' if per_hour == 1 else f'{per_hour:g} times'} in an hour of other speech"
                 + (f" and misses {_share(missed)} of its sayings" if missed is not None else "")
                 + f", at {keyword.threshold:.2f}"
             )
-            others = (
+            others = [
                 f"{threshold:.2f} → {shown:g} an hour" + (f", {_share(missed_at[shown])} missed" if missed_at else "")
                 for shown, threshold in thresholds.items()
-            )
-            if thresholds:
+                if threshold != keyword.threshold
+            ]
+            if others:
                 facts.append(f"other thresholds: {'; '.join(others)}")
         else:
             problems.append(f"no threshold makes '{keyword.keyword}' rare enough in other speech: take another keyword or model")

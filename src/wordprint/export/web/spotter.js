@@ -18,7 +18,7 @@ export class Spotter {
     const longest = Math.ceil(Math.max(...config.lengths_s) * config.sample_rate);
     this.longest = longest;
     this.width = config.silence.length;
-    this.kept = Math.floor(longest / config.frame_samples) + config.block_samples / config.frame_samples + 4;
+    this.kept = Math.floor(longest / config.frame_samples) + config.block_samples / config.frame_samples + 4 + config.goodness.pause_frames;
     this.prototypes = config.keywords.map((word) => word.prototypes.map((vector) => Float32Array.from(vector)));
     this.mistakes = config.keywords.map((word) => word.mistakes.map((vector) => Float32Array.from(vector)));
     this.allowed = config.keywords.map((word) => config.lengths_s.map((_, place) => word.lengths.includes(place)));
@@ -138,11 +138,26 @@ export class Spotter {
     })));
     best.forEach((one, word) => {
       const { sounds, threshold } = config.keywords[word];
-      if (!sounds.length || one.similarity < threshold - config.goodness.below) return;
+      const far = () => one.similarity < threshold - config.goodness.below;
+      if (!config.goodness.columns || far()) return;
       const [start, end] = [one.onset, one.offset].map((place) => place / config.frame_samples - first);
+      one.similarity -= this.runOn(start);
+      if (!sounds.length || far()) return;
       one.similarity -= Math.min(...sounds.map((string) => this.shortfall(string, start, end)));
     });
     return best;
+  }
+
+  /** What sound before a span, that begins at a frame that is kept, takes from it: `run_ons` of goodness.py. */
+  runOn(start) {
+    const { config, width } = this, { pause_frames, of_sound, columns } = config.goodness;
+    const end = Math.max(0, Math.floor(start + 0.5)), low = Math.max(0, end - pause_frames);
+    let silent = 0;
+    for (let frame = low; frame < end; frame++) {
+      const scores = this.frames.subarray((frame + 1) * width - columns, (frame + 1) * width);
+      silent += 1 / scores.reduce((sum, score) => sum + Math.exp(score - scores[0]), 0);
+    }
+    return end > low ? of_sound * (1 - silent / (end - low)) : 0;
   }
 
   /** What the phones of a span, in frames that are kept, are unlike a string of them: `_shortfalls` of goodness.py. */
