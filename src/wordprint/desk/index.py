@@ -102,7 +102,8 @@ def figures(receipt: Receipt) -> Iterator[str]:
         yield from (f"{name} {readable_bytes(size)}" for name, size in details["bytes"].items())
         threshold = details["threshold"]
         if threshold.get("above_level"):
-            yield f"thresholds for {threshold['target_false_alarms_per_hour']:g} false alarms per hour of speech"
+            rate = threshold["target_false_alarms_per_hour"]
+            yield f"thresholds for {rate:g} false alarm{'' if rate == 1 else 's'} per hour of speech"
         else:
             yield f"threshold {threshold['similarity']:.3f}"
     elif receipt.stage == "evaluate":
