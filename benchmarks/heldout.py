@@ -22,6 +22,8 @@ from wordprint.words.tokens import load_tokens
 
 PAUSE_S = 0.5
 REFRACTORY_S = 0.75
+MOST_PER_HOUR = 20.0
+"""Phones are read of what comes near the threshold for so many false alarms."""
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -94,7 +96,7 @@ class Peaks:
 
 def peaks(model: Model, keywords: list[Keyword], speech: Speech) -> list[Peaks]:
     """What each keyword is most like in the speech, by the looks of the live code, in one pass."""
-    known = [replace(keyword, threshold=default_threshold(model, keyword)) for keyword in keywords]
+    known = [replace(keyword, threshold=default_threshold(model, keyword, MOST_PER_HOUR)) for keyword in keywords]
     spotter = Spotter(model, Enrollment(model.name, model.digest, tuple(known)))
     words = [set(plain_words(keyword.keyword)) for keyword in keywords]
     best: list[dict[int, tuple[float, NDArray[np.float32]]]] = [{} for _ in keywords]

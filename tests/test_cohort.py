@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wordprint.cohort import EVENT, EVERY, STAGES, Cohort, Heard
-from wordprint.goodness import LEAST_LIKELY, OF_FRAMES, OF_WORST, shortfalls
+from wordprint.goodness import LEAST_LIKELY, OF_FRAMES, OF_SOUND, OF_WORST, PAUSE_FRAMES, pauses, run_ons, shortfalls
 
 NEAREST = 24
 
@@ -90,7 +90,8 @@ def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors
     for row in (0, 1):
         for place, (vector, end) in enumerate(zip(vectors[row], ends, strict=True)):
             bounds = ((end - lengths[row]) / EVERY, end / EVERY)
-            score = float(vector @ prototype[0]) - float(shortfalls(kept, [sounds], [bounds], before=1)[0])
+            score = float(vector @ prototype[0] - run_ons(pauses(kept), bounds[:1], PAUSE_FRAMES // EVERY)[0])
+            score -= float(shortfalls(kept, [sounds], [bounds], before=1)[0])
             found[place // EVENT] = max(found[place // EVENT], score)
     level = cohort.level(prototype, (-6, -4), sounds)
     assert level == pytest.approx(np.mean(sorted(found)[-NEAREST:]), abs=0.03)
@@ -101,6 +102,18 @@ def test_the_level_is_less_what_the_spans_say_that_is_unlike_the_keyword(vectors
     assert np.array_equal(again.heard.scores.decode(), heard.scores.decode())
     assert again.level(prototype, (-6, -4), sounds) == level
     assert again.pack() == packed
+
+
+def test_the_level_is_less_what_sound_before_the_spans_takes(vectors):
+    """Every span comes after a pause, or none does."""
+    ends = 20 + np.arange(300)
+    quiet, loud = np.full((2, 320, 7), LEAST_LIKELY, np.float32)
+    quiet[:, 0], loud[:, 1] = 0, 0
+    after, within = (Cohort.of((-6,), vectors[:1], heard=Heard.of(ends, np.array([4.0]), scores)) for scores in (quiet, loud))
+    of_sound = OF_SOUND * (1 - np.exp(LEAST_LIKELY))
+    prototype = vectors[0][:1]
+    assert after.level(prototype, (-6,)) - within.level(prototype, (-6,)) == pytest.approx(of_sound, abs=1e-3)
+    assert after.level(prototype, (-6,)) == pytest.approx(Cohort.of((-6,), vectors[:1]).level(prototype, (-6,)), abs=1e-3)
 
 
 def test_spans_keep_what_they_say_where_the_rest_is_left_out():
@@ -124,6 +137,7 @@ def test_spans_whose_phones_are_not_compared_count_as_the_worst_that_are(vectors
     said[0, : 10 * EVENT] = prototype
     scores = np.zeros((EVERY * spans, 7), np.float32)
     scores[: 12 * EVENT * EVERY] = LEAST_LIKELY
+    monkeypatch.setattr("wordprint.goodness.OF_SOUND", 0.0)
     heard = Heard.of(np.arange(spans) * EVERY, np.array([4.0]), scores)
     cohort = Cohort.of((-6,), said, heard=heard)
     alike = cohort.spans.decode() @ cohort.basis @ prototype[0]

@@ -18,6 +18,7 @@ from wordprint.goodness import (
     OF_WORST,
     PAUSE_FRAMES,
     codes_of,
+    pauses,
     run_ons,
     shortfall_of,
     shortfalls,
@@ -107,7 +108,7 @@ def test_strings_become_columns_and_those_with_unknown_phones_are_left_out():
 @given(st.integers(1, 40), st.lists(st.floats(-20, 60), max_size=5), st.integers(0, 2**32 - 1))
 def test_what_goes_before_takes_by_how_likely_it_is_no_silence(frames, starts, seed):
     scores = np.random.default_rng(seed).uniform(LEAST_LIKELY, 0, (frames, PHONES + 1))
-    found = run_ons(scores, starts)
+    found = run_ons(pauses(scores), starts)
     assert found.shape == (len(starts),)
     for got, start in zip(found, starts, strict=True):
         first = math.floor(start + 0.5)
@@ -121,5 +122,5 @@ def test_a_pause_costs_nothing_and_speech_all_of_it():
     scores = np.full((2 * PAUSE_FRAMES, PHONES + 1), -30.0)
     scores[:PAUSE_FRAMES, 0] = 0.0
     scores[PAUSE_FRAMES:, 2] = 0.0
-    taken = run_ons(scores, [PAUSE_FRAMES, 1.5 * PAUSE_FRAMES, 2 * PAUSE_FRAMES])
+    taken = run_ons(pauses(scores), [PAUSE_FRAMES, 1.5 * PAUSE_FRAMES, 2 * PAUSE_FRAMES])
     assert taken == pytest.approx([0.0, OF_SOUND / 2, OF_SOUND], abs=1e-6)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wordprint.goodness import BEFORE, LEAST_LIKELY, Codes, shortfalls
+from wordprint.goodness import BEFORE, LEAST_LIKELY, PAUSE_FRAMES, Codes, pauses, run_ons, shortfalls
 from wordprint.residual import LARGEST, Residual
 
 Floats = NDArray[np.float32]
@@ -67,6 +67,14 @@ class Heard:
         earlier = (~there).cumsum()[first] * TOGETHER  # frames that are left out
         return self._scores(there), bounds - earlier[:, None]
 
+    def run_ons(self, rows: NDArray[np.int64]) -> Floats:
+        """What sound before them takes from the spans (n, R) of those of the lengths (R,)."""
+        return run_ons(self._silence, (self.ends[:, None] - self.lengths[rows]) / EVERY, PAUSE_FRAMES // EVERY)
+
+    @cached_property
+    def _silence(self) -> Floats:
+        return pauses(self._scores(slice(None)))
+
     @cached_property
     def confusions(self) -> Floats:
         """How likely silence and each phone are (1 + P, 1 + P) where each of them is the likeliest."""
@@ -112,13 +120,15 @@ class Cohort:
     def level(self, prototypes: ArrayLike, places: Sequence[int], sounds: Codes = ()) -> float:
         """Mean similarity of the NEAREST events to the nearest of `prototypes` (P, D), in the lengths nearest to those `places`.
 
-        Less what the spans say that is unlike the keyword's `sounds`, as in a stream.
+        Less what sound before the spans takes, and what they say that is unlike the keyword's `sounds`, as in a stream.
         """
         rows = np.array(sorted({int(np.abs(self.places - place).argmin()) for place in places}))
         prototypes = np.asarray(prototypes, np.float32)
         basis = self.basis.reshape(len(self.basis), len(self.places), -1)[:, rows].astype(np.float32)  # (E, rows, D)
         products = self.spans.products((basis @ prototypes.T).reshape(len(basis), -1))
         nearest = products.reshape(len(products), len(rows), -1).max(axis=2)  # (n, rows)
+        if self.heard is not None:
+            nearest -= self.heard.run_ons(rows)
         read = bool(sounds) and self.heard is not None
         events = self._read_events(nearest, rows, sounds) if read else _events(nearest.max(axis=1))
         count = min(NEAREST, len(events))
@@ -145,6 +155,7 @@ class Cohort:
             "places": self.places,
             "basis": self.basis,
             "event": np.int64(EVENT),
+            "pause": np.int64(PAUSE_FRAMES),
             **self.spans.arrays("spans"),
         }
         if (heard := self.heard) is not None:
@@ -157,8 +168,8 @@ class Cohort:
     def unpack(cls, content: bytes) -> Cohort:
         """What `pack` wrote; raises KeyError or ValueError for what another version wrote, whose levels are others."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            if (event := int(arrays["event"])) != EVENT:
-                raise ValueError(f"{event} places make an event, not {EVENT}")
+            if (other := (int(arrays["event"]), int(arrays["pause"]))) != (EVENT, PAUSE_FRAMES):
+                raise ValueError(f"places of an event and frames of a pause are {other}, not {(EVENT, PAUSE_FRAMES)}")
             heard = None
             if "ends" in arrays:
                 heard = Heard(arrays["ends"].astype(np.int64), arrays["lengths"], Residual.read(arrays, "heard"))

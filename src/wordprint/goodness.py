@@ -57,18 +57,20 @@ def shortfalls(
     return found
 
 
-def run_ons(scores: Floats, starts: ArrayLike) -> NDArray[np.float32]:
-    """What is to be subtracted (n,), from 0 to OF_SOUND, from how similar spans are that begin at `starts` (n,) in frames: how
-    unlikely silence is in the PAUSE_FRAMES before them, on average. Nothing where there are none.
+def pauses(scores: Floats) -> Floats:
+    """How likely silence is at each frame (T,), of `scores` (T, 1 + P) as for `shortfalls`."""
+    return np.asarray(1 / np.exp(scores - scores[:, :1]).sum(axis=1))
 
-    `scores` (T, 1 + P) as for `shortfalls`.
+
+def run_ons(silence: Floats, starts: ArrayLike, frames: int = PAUSE_FRAMES) -> NDArray[np.float32]:
+    """What is to be subtracted, from 0 to OF_SOUND, from how similar spans are that begin at `starts`, in frames: how unlikely
+    `silence` (T,) is in the `frames` before them, on average. Nothing where there are none.
     """
-    found = np.zeros(np.shape(starts), np.float32)
-    for number, start in enumerate(np.floor(np.asarray(starts) + 0.5).astype(np.int64).tolist()):
-        before = scores[max(0, start - PAUSE_FRAMES) : max(0, start)]
-        if len(before):
-            found[number] = OF_SOUND * (1 - (1 / np.exp(before - before[:, :1]).sum(axis=1)).mean())
-    return found
+    first = np.floor(np.asarray(starts) + 0.5).astype(np.int64)
+    begins, ends = (first - frames).clip(0, len(silence)), first.clip(0, len(silence))
+    sums, counts = np.concatenate([[0.0], np.cumsum(silence)]), ends - begins
+    taken = OF_SOUND * (1 - (sums[ends] - sums[begins]) / np.maximum(counts, 1))
+    return np.where(counts > 0, taken, 0.0).astype(np.float32)
 
 
 def _least(fits: Floats) -> float:

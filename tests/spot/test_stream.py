@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from toy_model import BLOCK, DELAY, FRAME, RATE, padded, read_phones, stream_of, word
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
-from wordprint.goodness import PAUSE_FRAMES, run_ons, shortfalls
+from wordprint.goodness import PAUSE_FRAMES, pauses, run_ons, shortfalls
 from wordprint.speech.audio import read_audio, stream_audio, to_int16, write_audio
 from wordprint.speech.trim import find_speech
 from wordprint.spot.best import best_spans
@@ -207,7 +207,7 @@ def test_what_is_near_loses_what_goes_before_and_what_its_phones_are_unlike_and_
         for number, (phone, another) in enumerate(((1, 2), (2, 1))):
             span = before.spans[number] / FRAME
             known = read_phones(frames[: PAUSE_FRAMES + before.end_sample // FRAME - DELAY])
-            run_on = run_ons(known, [span[0] + PAUSE_FRAMES])[0] if hit[number] else 0.0
+            run_on = run_ons(pauses(known), [span[0] + PAUSE_FRAMES])[0] if hit[number] else 0.0
             assert silent.similarities[number] == pytest.approx(before.similarities[number] - run_on, abs=2e-5)
             for look, column in ((after, phone), (other, another)):
                 short = shortfalls(known[PAUSE_FRAMES:], [[(column,)]], [span])[0] if hit[number] else 0.0

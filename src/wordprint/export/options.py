@@ -26,7 +26,7 @@ class ExportConfig:
     """Leave out an int8 version whose embeddings of real words have a mean cosine with the network's below this."""
     false_alarms_per_hour: float = option(1.0, above=0)
     """False alarms per hour of uninterrupted speech, and keyword, at the default threshold."""
-    calibration_minutes: float = option(40.0, above=0)
+    calibration_minutes: float = option(120.0, above=0)
     """Speech listened to for false alarms."""
 
     def check(self) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
-from wordprint.goodness import PAUSE_FRAMES, codes_of, run_ons, shortfalls
+from wordprint.goodness import PAUSE_FRAMES, codes_of, pauses, run_ons, shortfalls
 from wordprint.model import Model
 from wordprint.records import Detection
 from wordprint.speech.audio import SAMPLE_RATE
@@ -323,7 +323,7 @@ class Spotter:
         scores = self.model.phones_of(self._frames)
         if scores is None or not len(near := self._near(similarities)):
             return
-        similarities[near] -= run_ons(scores, spans[near, 0])
+        similarities[near] -= run_ons(pauses(scores), spans[near, 0])
         near = np.array([keyword for keyword in self._near(similarities).tolist() if self._sounds[keyword]], np.int64)
         strings, enough = [self._sounds[keyword] for keyword in near], self._decider.margins(similarities)[near] + READ_BELOW
         similarities[near] -= shortfalls(scores, strings, spans[near], exact_below=enough)
