@@ -333,7 +333,7 @@ def scores_of(task, line):
     if task == "audio_audio":
         return float(anchor @ other)
     spelled = planted(line["anchor"]["text"].split())  # the planted speller knows but this way
-    mean = spelled + anchor
+    mean = 2 * spelled + anchor
     return float((spelled if task == "text_audio" else mean / np.linalg.norm(mean)) @ other)
 
 

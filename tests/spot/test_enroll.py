@@ -117,11 +117,11 @@ def test_every_pronunciation_is_listened_for(model):
     assert len(list(Spotter(model, made).spot(stream))) == 2
 
 
-@pytest.mark.parametrize(("count", "counted"), [(1, 1), (2, 2), (3, 2)])
-def test_text_beside_recordings_is_one_or_two_more_of_them(model, count, counted):
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_text_beside_recordings_is_two_more_of_them(model, count):
     """The pronunciation that they are most like."""
     (keyword,) = enroll(model, "red", shots("red", count), phones="B, R, G").keywords
-    vectors = [*(shot.embedding for shot in keyword.shots), *model.spell([["R"]] * counted)]
+    vectors = [*(shot.embedding for shot in keyword.shots), *model.spell([["R"]] * 2)]
     mean = np.mean(vectors, axis=0)
     np.testing.assert_allclose(keyword.prototypes, [mean / np.linalg.norm(mean)], atol=1e-6)
     assert (len(keyword.shots), keyword.phones) == (count, ("B", "R", "G"))

@@ -24,6 +24,7 @@ from wordprint.goodness import Codes, codes_of, shortfall_of
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.speech.trim import Speech, centred
 from wordprint.spot.pronounce import as_text, pronounce
+from wordprint.spot.shots import joined
 from wordprint.stages.contract import PARTS, StageRun
 
 ITEMS_AT_ONCE = 16
@@ -183,9 +184,8 @@ def typed_alike(
     """Similarities (n,) of the comparison to the anchor's text, and to text and recording of the anchor together; NaN where the
     text can't be spelled.
 
-    Text alone is as alike as the nearest of its pronunciations. Together they are the mean of the recording's vector and of the
-    pronunciation that it is most like, at unit length, as in `wordprint.spot.enroll`. From both is taken what the comparison's
-    phones are unlike the text's, where they can be read, as in a stream.
+    Text alone is as alike as the nearest of its pronunciations. Together they are joined as in `wordprint.spot.enroll`. From both
+    is taken what the comparison's phones are unlike the text's, where they can be read, as in a stream.
     """
     alone, together = (np.full(len(trials), np.nan) for _ in range(2))
     for place, trial in enumerate(trials):
@@ -193,11 +193,10 @@ def typed_alike(
         if ways is None:
             continue
         anchor, comparison = vectors.of([trial.anchor, trial.comparison])
-        mean = anchor + ways[int(np.argmax(ways @ anchor))]
         short = 0.0
         if vectors.scores:
             strings = spelled.codes[sayings.said[trial.anchor].text]
             short = shortfall_of(vectors.scores[vectors.rows[trial.comparison]], strings)
         alone[place] = float((ways @ comparison).max()) - short
-        together[place] = float(mean @ comparison) / max(float(np.linalg.norm(mean)), 1e-9) - short
+        together[place] = float(joined(anchor[None], ways) @ comparison) - short
     return alone, together

@@ -4,7 +4,7 @@
     enroll("model.onnx", "lights on", [], "keywords.json")       # typed: from its spelling alone
 
 The prototype is the mean of the shots' vectors, normalised again (prototypical networks, Snell et al. 2017); each is the mean
-over spans around the speech of the shot, and the vector of the spelling counts as one or two of them. A typed keyword has a
+over spans around the speech of the shot, and the vector of the spelling counts as two of them. A typed keyword has a
 prototype for each of its pronunciations.
 """
 
@@ -71,7 +71,7 @@ def enroll(
     Adds to `enrollment`, else to the file `output` where it exists, and writes the file `output` when it is given.
     `sample_rate` (Hz) is that of recordings given as arrays. A recording that can't be used is left out and named in
     `Keyword.rejected`; EnrollmentError when none can be used. `phones` says how it is pronounced ("L AY T S AA N", several with
-    commas between); beside recordings they count as one or two of them. So does what the lexicon says, where it has all words of
+    commas between); beside recordings they count as two of them. So does what the lexicon says, where it has all words of
     the keyword and the recordings sound like it, unless `recordings_alone`. With `synthetic_voices` (extra `synthetic`) a typed
     keyword is also what espeak-ng's voices make of its name.
 

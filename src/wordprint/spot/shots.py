@@ -45,8 +45,8 @@ Of so many sayings without a longer pause."""
 
 Recording = str | Path | NDArray[np.float32] | NDArray[np.int16]
 """A file in any format, or samples (N,) or (N, 1), float at full scale ±1 or int16."""
-MOST_SPELLED = 2
-"""Shots that the spelling counts as, at most: more helps words cut out of sentences and costs recordings of words."""
+SPELLED = 2
+"""Shots that the spelling counts as: more helps words cut out of sentences and costs recordings of words."""
 DOUBTFUL = 0.35
 """A recording more similar than this to a spelling is of it: of 72 right recordings of known words one was less."""
 UNSAID = -0.2
@@ -220,12 +220,12 @@ def rounded(vector: NDArray[np.float32]) -> tuple[float, ...]:
 
 
 def joined(embeddings: NDArray[np.float32], spelled: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """The prototype (D,) of shots (n, D) and pronunciations (U, D): of these the one most like the shots counts as MOST_SPELLED of
-    them, or as many as there are."""
+    """The prototype (D,) of shots (n, D) and pronunciations (U, D): of these the one most like the shots counts as SPELLED of
+    them."""
     mean = embeddings.mean(axis=0)
     if spelled is not None:
         text = spelled[int(np.argmax(spelled @ mean))]
-        mean = np.concatenate([embeddings, np.tile(text, (min(len(embeddings), MOST_SPELLED), 1))]).mean(axis=0)
+        mean = np.concatenate([embeddings, np.tile(text, (SPELLED, 1))]).mean(axis=0)
     return normalised(mean)
 
 

@@ -199,7 +199,7 @@ TABLE = (
             ),
             Argument(
                 "recordings_alone",
-                "Take nothing from the spelling; else it counts as one recording or two more, where the recordings sound like it.",
+                "Take nothing from the spelling; else it counts as two recordings more, where the recordings sound like it.",
                 bool,
                 default=False,
                 flag=True,
@@ -213,7 +213,7 @@ TABLE = (
             ),
             Argument(
                 "phones",
-                "How it is said, such as 'L AY T S AA N', several ways with commas between; counts as one or two recordings.",
+                "How it is said, such as 'L AY T S AA N', several ways with commas between; counts as two recordings.",
                 str,
                 default=None,
                 flag=True,
