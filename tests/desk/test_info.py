@@ -75,7 +75,7 @@ def test_jsonl_is_told_by_its_fields(tmp_path, records, expected):
         ("wordprint.metrics/1", "evaluation metrics"),
         ("wordprint.validate/1", "corpus report"),
         ("wordprint.words/2", "word dataset"),
-        ("wordprint.checkpoint/2", "checkpoint"),
+        ("wordprint.checkpoint/3", "checkpoint"),
     ],
 )
 def test_json_is_told_by_its_schema_and_long_lists_are_counted(tmp_path, schema, what):
@@ -96,7 +96,7 @@ def test_weights_are_told_by_the_document_beside_them(tmp_path):
     (tmp_path / "best.safetensors").write_bytes(b"")
     with pytest.raises(InputError, match=r"best\.json does not exist; expected the description"):
         info(tmp_path / "best.safetensors")
-    write_json(tmp_path / "best.json", {"schema": "wordprint.checkpoint/2", "step": 500})
+    write_json(tmp_path / "best.json", {"schema": "wordprint.checkpoint/3", "step": 500})
     assert info(tmp_path / "best.safetensors")["step"] == 500
 
 

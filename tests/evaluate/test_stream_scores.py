@@ -3,11 +3,15 @@ agreed with an independent scorer."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import sys
 
 import numpy as np
 import pytest
 
+from wordprint.evaluate.stream_build import Item
+from wordprint.evaluate.stream_material import is_background
 from wordprint.evaluate.stream_scores import (
     Looks,
     decide,
@@ -26,6 +30,8 @@ from wordprint.spot.decide import Decider
 RATE = 16_000
 HOP = 1600
 QUIET = 0.1
+GRID = 125
+"""Samples in 1/128 s, of which floats hold any multiple: an edge in samples is the same edge in seconds."""
 
 
 def _stream(seconds, marks, *, hold=0, refractory=16_800):
@@ -206,3 +212,70 @@ def test_draws_that_did_not_happen_are_not_counted():
     assert [hours_once(some) for some in (trials, trials[:2], trials[:1])] == [2, 1, 1]
     assert rate_interval(0, 3.0, hours_once(trials))["text"] == "< 1.5"
     assert rate_interval(3, 3.0, hours_once(trials)) == rate_interval(2, 2.0, 2.0) | {"count": 3, "hours": 3.0}
+
+
+@pytest.fixture
+def streaming(shared_data, monkeypatch):
+    """The scorer in shared/tools, which was written apart from ours; tests that need it are skipped where it is missing."""
+    path = shared_data.parent / "tools" / "streaming.py"
+    if not path.is_file():
+        pytest.skip(f"the independent scorer was not found at {path}")
+    spec = importlib.util.spec_from_file_location("streaming", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _random_segments(random, streaming):
+    """Recordings of three keywords, four each, between utterances of which some hold one, or have no transcript."""
+    texts = ["nothing of the kind", "so alexa said", "turn, volume up, turn", None] * 6
+    kinds = [(None, text) for text in texts] + [(keyword, None) for keyword in ("alexa", "volume up", "stop")] * 4
+    segments, now = [], 0
+    for place in random.permutation(len(kinds)).tolist():
+        keyword, text = kinds[place]
+        length = int(random.integers(60, 300))
+        onset = int(random.integers(0, length - 40))
+        offset = int(random.integers(onset + 20, length + 1))
+        marks = [at * GRID / RATE for at in (now, now + length, now + onset, now + offset)]
+        segments.append(streaming.Segment(streaming.Item(str(place), "", keyword, text), *marks, 0.0, ""))
+        now += length
+    return segments, now * GRID
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_independent_scorer_says_the_same(streaming, monkeypatch, seed):
+    """Hits, false alarms, thresholds and misses, ties and the very edges too; and what the detections of the live code are."""
+    random = np.random.default_rng(seed)
+    segments, samples = _random_segments(random, streaming)
+    hop, hold, refractory = (GRID * int(random.choice(choice)) for choice in ([10, 16, 30], [0, 15, 30], [1, 64, 96, 160]))
+    ends = np.arange(hop, round(0.97 * samples), hop)  # at the end nothing is heard any more
+    looks = Looks(ends[random.random(len(ends)) > 0.05], hold, refractory)
+    monkeypatch.setattr(streaming, "REFRACTORY_S", refractory / RATE)
+    ours, theirs, heard = [], [], {}
+    for keyword in ("alexa", "volume up", "stop"):
+        smooth = np.convolve(random.normal(size=len(looks.ends)), np.ones(random.integers(1, 4)), mode="same").round(1)
+        heard[keyword] = scores = np.where(random.random(len(smooth)) < 0.03, -np.inf, smooth)
+        spoken = _places(*[(s.onset, s.offset) for s in segments if s.item.keyword == keyword])
+        items = [Item(s.item.path, "", "", 0.0, 0.0, s.item.keyword, s.item.text) for s in segments]
+        background = [(s.start, s.end) for s, item in zip(segments, items, strict=True) if is_background(item, keyword)]
+        ours.append(score_trial(keyword, 0, looks, scores, spoken, _places(*background)))
+        theirs.append(streaming.score((looks.ends + hold) / RATE, scores, segments, keyword))
+    for one, other in zip(ours, theirs, strict=True):
+        assert len(one.hits) == 4
+        assert 1 < len(one.false) < 500  # of more it keeps the best
+        np.testing.assert_array_equal(one.hits, other.hits)
+        np.testing.assert_array_equal(one.delays_s, other.delays)
+        np.testing.assert_array_equal(one.false, other.false)
+        np.testing.assert_array_equal(one.false_at / RATE, other.false_times)
+        assert one.hours == pytest.approx(other.hours)
+    for allowed in (0, 1, 3, 10, 30, 1000):
+        rate = allowed / ours[0].hours
+        own, shared = [threshold_at(one.false, one.hours, rate) for one in ours], shared_threshold(ours, rate)
+        assert own == [streaming.threshold(other.false, other.hours, rate) for other in theirs]
+        assert miss_rate(ours, own) == streaming.miss_rate(theirs, rate, shared=False)
+        assert miss_rate(ours, [shared] * 3) == streaming.miss_rate(theirs, rate, shared=True)
+        for one, bar in zip(ours, own, strict=True):
+            decided = decide(one, looks, heard[one.keyword], bar)
+            spoken, found, false, _ = streaming.count(decided.times / RATE, segments, one.keyword)
+            assert (len(decided.found), decided.found.sum(), decided.false.sum()) == (spoken, found, false)

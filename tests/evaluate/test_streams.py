@@ -52,13 +52,16 @@ def keywords(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def aligned(tmp_path_factory):
-    """A folder as 'align' writes it: nine speakers, two utterances each, of three tone words ("green", "red", "blue")."""
+    """A folder as 'align' writes it: nine speakers, two utterances each, of three tone words ("green", "red", "blue").
+
+    Every third begins with two words without a pause.
+    """
     folder = tmp_path_factory.mktemp("align") / "align"
     lines = []
     for number in range(18):
         said = ("green", "red" if number % 2 else "green", "green") if number % 3 < 2 else ("blue", "blue", "blue")
         utterance = Utterance(f"u{number:02}", f"p{number % 9}", str(folder / f"{number}.wav"), 0.0, 8.0, " ".join(said).title())
-        starts = (0.5, 3.0, 6.0)
+        starts = (0.5, 1.05 if number % 3 == 1 else 3.0, 6.0)
         folder.mkdir(exist_ok=True)
         marks = list(zip(said, starts, strict=True))
         write_audio(utterance.audio, stream_of(*marks, seconds=8, seed=number))
@@ -202,6 +205,40 @@ def test_the_page_is_one_file_with_figures_tables_and_errors_to_listen_to(measur
     listening = json.loads(re.search(r'id="listen-data">(.*?)</script>', page, re.DOTALL)[1])
     assert {row["values"]["kind"] for row in listening["rows"]} <= {"false alarm", "miss"}
     assert len(listening["rows"]) == len(listening["clips"])
+
+
+def _tables(page):
+    """Rows of cells as text, headers first."""
+    rows = [re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL) for table in re.findall(r"<table>(.*?)</table>", page, re.DOTALL)]
+    return [[re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in table] for table in rows]
+
+
+def test_the_page_tells_what_is_missed_inside_sentences_how_late_answers_come_and_intervals(measured):
+    output, metrics, _ = measured
+    page = (output / "report.html").read_text(encoding="utf-8")
+    overview, *tables = _tables(page)
+    names = [row[0] for row in overview[1:]]
+    inside = "… inside sentences"
+    assert names == ["isolated, clean", "isolated, babble 10 dB", "running, clean", inside, "running, babble 10 dB", inside]
+    draws = read_jsonl(output / metrics["trials"]["running_draws"]["file"])
+    tested = {(name, start_s) for draw in draws for name, start_s, _ in draw["tested"]}
+    joined = [name for name, start_s in tested if int(name[1:]) % 3 == 1 and start_s < 3]
+    running = metrics["streams"][2]
+    assert 0 < len(joined) < running["spoken"] == len(tested)
+    assert overview[4][1] == f"{len(joined)} × 2"
+    for point in running["shared"]:
+        missed = point["missed_inside_sentences"]
+        assert missed["spoken"] == len(joined)
+        assert 0 <= missed["low"] <= missed["value"] <= missed["high"] <= 1
+    assert metrics["streams"][0]["shared"][0]["missed_inside_sentences"] is None
+    assert page.count("said with another word within 0.1 s") == 1
+    for stream, (heads, *rows) in zip(metrics["streams"], tables, strict=True):
+        assert f"{stream['background']['hours']:.2f} h of background</summary>" in page
+        for entry, row in zip(stream["keywords"], rows, strict=True):
+            cells = dict(zip(heads, row, strict=True))
+            assert cells["Delay"] == f"{entry['shared'][2]['decided']['median_delay_s']:.2f} s".replace("-", "−")
+            missed = entry["own"][4]["missed"]
+            assert cells["own 10"] == f"{100 * missed['value']:.0f} ({100 * missed['low']:.0f}–{100 * missed['high']:.0f})"
 
 
 def test_mistakes_are_played_with_what_was_said(model_path, keywords, aligned, tmp_path, monkeypatch):

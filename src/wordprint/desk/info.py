@@ -263,7 +263,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], Facts]]] = {
     "wordprint.download/1": ("downloaded corpus", _document),
     "wordprint.validate/1": ("corpus report", _document),
     "wordprint.words/2": ("word dataset", _document),
-    "wordprint.checkpoint/2": ("checkpoint", _document),
+    "wordprint.checkpoint/3": ("checkpoint", _document),
     "wordprint.model/2": ("model metadata", _document),
     "wordprint.metrics/1": ("evaluation metrics", _document),
     "wordprint.enrollment/2": ("enrollment", _enrollment),

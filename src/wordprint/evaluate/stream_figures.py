@@ -143,13 +143,15 @@ def _distinct(heard: Heard, members: Sequence[int]) -> set[Token]:
 def _point(heard: Heard, members: Sequence[int], rate: float, bars: Sequence[float]) -> dict[str, Any]:
     """One operating point: what scores say, and what the live code decides at the same thresholds."""
     trials = [heard.trials[n] for n in members]
-    spoken = len(_distinct(heard, members))
+    tokens = _distinct(heard, members)
+    spoken, inside = len(tokens), sum(token.joined for token in tokens)
     hours, once = sum(trial.hours for trial in trials), hours_once(trials)
     decided = heard.decided(bars, members)
     delays = np.concatenate([one.delays_s for one in decided])
     bar = bars[0] if len(set(bars)) == 1 and np.isfinite(bars[0]) else None
     joined = [np.array([token.joined for token in heard.used(heard.asked[n].tested)], bool) for n in members]
     missed_joined = [np.mean(t.hits[j] <= b) for t, j, b in zip(trials, joined, bars, strict=True) if j.any()]
+    inside_sentences = missed_interval(float(np.mean(missed_joined)), inside) | {"spoken": inside} if inside else None
     by_draw = [
         miss_rate([t for t in trials if t.draw == draw], [b for t, b in zip(trials, bars, strict=True) if t.draw == draw])
         for draw in sorted({trial.draw for trial in trials})
@@ -159,7 +161,7 @@ def _point(heard: Heard, members: Sequence[int], rate: float, bars: Sequence[flo
         "rate": rate,
         "threshold": bar,
         "missed": missed_interval(miss_rate(trials, bars), spoken) | {"std": float(np.std(by_draw))},
-        "missed_inside_sentences": float(np.mean(missed_joined)) if missed_joined else None,
+        "missed_inside_sentences": inside_sentences,
         "false_alarms": rate_interval(false, hours, once),
         "decided": {
             "missed": missed_interval(float(np.mean([1 - one.found.mean() for one in decided])), spoken),

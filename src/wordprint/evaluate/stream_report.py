@@ -13,6 +13,7 @@ import numpy as np
 from wordprint.evaluate.options import EvaluateConfig
 from wordprint.evaluate.stream_build import Entry, render_entry
 from wordprint.evaluate.stream_figures import Heard
+from wordprint.evaluate.stream_running import JOINED_S
 from wordprint.evaluate.stream_scores import RATES, miss_rate, shared_threshold
 from wordprint.pages.html import INK, SERIES, figure_svg, new_figure, number, render
 from wordprint.pages.listen import Clip, Filter, Listening, Order, Row, Value
@@ -62,9 +63,10 @@ def write_report(path: Path, metrics: dict[str, Any], heard: Sequence[Heard], co
         "listening": Listening(clips, rows, filters, orders, "with what is around it"),
         "metrics": metrics,
         "plot": _plot(heard),
-        "overview": [_overview(stream) for stream in metrics["streams"]],
+        "overview": [row for stream in metrics["streams"] for row in _overview(stream)],
         "tables": [(stream, _keyword_rows(stream)) for stream in metrics["streams"]],
         "rates": [f"{rate:g}" for rate in RATES],
+        "joined_s": JOINED_S,
     }
     write_text(path, render(TEMPLATE, **values))
 
@@ -163,11 +165,16 @@ def _plot(heard: Sequence[Heard]) -> Markup:
     return figure_svg(figure, "Misses against false alarms per hour")
 
 
-def _overview(stream: dict[str, Any]) -> list[str]:
-    cells = [_missed(point) for point in stream["shared"]]
-    delay = next(point["decided"]["median_delay_s"] for point in stream["shared"] if point["rate"] == LISTEN_RATE)
-    hours, spoken = number(stream["background"]["hours"], 2), f"{number(stream['spoken'])} × {stream['draws']}"
-    return [stream["name"], spoken, f"{hours} h", *cells, "–" if delay is None else f"{number(delay, 2)} s"]
+def _overview(stream: dict[str, Any]) -> list[list[str]]:
+    """The row of a stream, and where words are said inside sentences another of these alone."""
+    points, draws = stream["shared"], stream["draws"]
+    at = next(point for point in points if point["rate"] == LISTEN_RATE)
+    hours, spoken = number(stream["background"]["hours"], 2), f"{number(stream['spoken'])} × {draws}"
+    rows = [[stream["name"], spoken, f"{hours} h", *(_missed(point["missed"]) for point in points), _delay(at)]]
+    if inside := at["missed_inside_sentences"]:
+        cells = [_missed(point["missed_inside_sentences"]) for point in points]
+        rows.append(["… inside sentences", f"{number(inside['spoken'])} × {draws}", "", *cells, ""])
+    return rows
 
 
 def _keyword_rows(stream: dict[str, Any]) -> list[list[str]]:
@@ -176,11 +183,15 @@ def _keyword_rows(stream: dict[str, Any]) -> list[list[str]]:
         at = {point["rate"]: point for point in entry["shared"]}[LISTEN_RATE]
         alarms = at["false_alarms"]
         rate = f"{alarms['text']} ({number(alarms['low'], 1)}–{number(alarms['high'], 1)})"
-        rows.append([entry["keyword"], number(entry["spoken"]), *(_missed(point) for point in entry["shared"]), rate,
-                     *(number(100 * point["missed"]["value"]) for point in entry["own"])])  # fmt: skip
+        rows.append([entry["keyword"], number(entry["spoken"]), *(_missed(point["missed"]) for point in entry["shared"]), rate,
+                     _delay(at), *(_missed(point["missed"]) for point in entry["own"])])  # fmt: skip
     return rows
 
 
-def _missed(point: dict[str, Any]) -> str:
-    missed = point["missed"]
+def _delay(point: dict[str, Any]) -> str:
+    delay_s = point["decided"]["median_delay_s"]
+    return "–" if delay_s is None else f"{number(delay_s, 2)} s"
+
+
+def _missed(missed: dict[str, float]) -> str:
     return f"{100 * missed['value']:.0f} ({100 * missed['low']:.0f}–{100 * missed['high']:.0f})"
