@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -68,24 +69,15 @@ class SpanEmbedder(ABC):
 
     def phones_in(self, samples: Floats, speech: Speech) -> Floats | None:
         """What `phones_of` says of the frames of the speech in a recording (N,), the BEFORE ones of `wordprint.goodness` first."""
-        if not self.reads_phones:
-            return None
-        frame = self.frame_samples
-        first, last = speech.start_sample // frame, -(-speech.end_sample // frame)
-        frames = self.frames(np.pad(samples, (BEFORE * frame, 0)))
-        return self.phones_of(frames[first : max(first, last) + BEFORE])
+        return Encoded(self, samples).phones(speech)
 
     def vectors(self, samples: Floats, speech: Speech) -> Floats:
         """Unit vectors (9, D) of spans around the speech in a recording (N,)."""
-        quiet = np.zeros(round(AROUND_S * SAMPLE_RATE), np.float32)
-        frames = self.frames(np.concatenate([quiet, samples, quiet]))
-        start_s, end_s = (place / SAMPLE_RATE + AROUND_S for place in (speech.start_sample, speech.end_sample))
-        return self.pool(frames, [(start_s + a, max(end_s + b, start_s + a + SHORTEST_S)) for a in SHAKEN_S for b in SHAKEN_S])
+        return Encoded(self, samples).vectors(speech)
 
     def vector(self, samples: Floats, speech: Speech) -> Floats:
         """A unit vector (D,) of the speech in a recording (N,): the mean of its `vectors`."""
-        mean = self.vectors(samples, speech).mean(axis=0)
-        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+        return Encoded(self, samples).vector(speech)
 
     def embed(self, waveforms: ArrayLike) -> Floats:
         """Unit vectors (B, D) of what is said in waveforms (B, N), full scale ±1; zeros at both ends are no part of them."""
@@ -103,6 +95,44 @@ class SpanEmbedder(ABC):
             samples = samples[heard[0] : heard[-1] + 1] if len(heard) else samples
             found[row] = self.vectors(samples, find_speech(samples))
         return found
+
+
+class Encoded:
+    """A recording (N,) that a model encodes once, whatever speech in it is asked for; what is said of it as `SpanEmbedder` does."""
+
+    def __init__(self, model: SpanEmbedder, samples: Floats) -> None:
+        self.samples = samples
+        self._model = model
+
+    def vectors(self, speech: Speech) -> Floats:
+        """Unit vectors (9, D) of spans around the speech."""
+        start_s, end_s = (place / SAMPLE_RATE + AROUND_S for place in (speech.start_sample, speech.end_sample))
+        spans_s = [(start_s + a, max(end_s + b, start_s + a + SHORTEST_S)) for a in SHAKEN_S for b in SHAKEN_S]
+        return self._model.pool(self._around, spans_s)
+
+    def vector(self, speech: Speech) -> Floats:
+        """A unit vector (D,) of the speech: the mean of its `vectors`."""
+        mean = self.vectors(speech).mean(axis=0)
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+
+    def phones(self, speech: Speech) -> Floats | None:
+        """What `SpanEmbedder.phones_in` says."""
+        if not self._model.reads_phones:
+            return None
+        frame = self._model.frame_samples
+        first, last = speech.start_sample // frame, -(-speech.end_sample // frame)
+        return self._model.phones_of(self._before[first : max(first, last) + BEFORE])
+
+    @cached_property
+    def _around(self) -> Floats:
+        """Frames with AROUND_S of silence on both sides."""
+        quiet = np.zeros(round(AROUND_S * SAMPLE_RATE), np.float32)
+        return self._model.frames(np.concatenate([quiet, self.samples, quiet]))
+
+    @cached_property
+    def _before(self) -> Floats:
+        """Frames with BEFORE of silence first."""
+        return self._model.frames(np.pad(self.samples, (BEFORE * self._model.frame_samples, 0)))
 
 
 def phone_codes(strings: Sequence[Sequence[str]], phones: Sequence[str]) -> NDArray[np.int64]:

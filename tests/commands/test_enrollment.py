@@ -38,8 +38,62 @@ def test_enroll_says_what_it_found(here, capsys):
     assert "like the others" in out
     assert "'red' enrolled from 3 recordings, threshold 0.90 → keywords.json" in out
     assert run("enroll", "RED", "red0.wav") == 0
-    assert "replaces the one before in keywords.json" in capsys.readouterr().out
+    assert "replaces the one before (3 recordings, threshold 0.90) in keywords.json" in capsys.readouterr().out
     assert [keyword.keyword for keyword in Enrollment.load("keywords.json").keywords] == ["RED"]
+
+
+def test_what_a_typed_keyword_replaces(here, capsys):
+    run("enroll", "stop light", "--phones", "R, G")
+    run("enroll", "stop light", "red0.wav")
+    assert "replaces the one before (typed, threshold 0.90) in keywords.json" in capsys.readouterr().out
+
+
+def test_a_file_that_other_commands_would_not_know_is_refused(here, capsys):
+    assert run("enroll", "red", "red0.wav", "-o", "k.txt") == 2
+    assert "k.txt doesn't end in .json; expected a file that other commands know; -o keywords.json" in capsys.readouterr().err
+    assert not Path("k.txt").exists()
+
+
+def test_no_recording_that_can_be_used(here, capsys):
+    assert run("enroll", "red", "none.wav") == 2
+    said = capsys.readouterr().err
+    assert "no usable recording of 'red': none.wav does not exist; expected an audio file; give one or more recordings" in said
+    assert said.count("expected") == 1
+
+
+@pytest.fixture
+def surroundings(here: Path) -> Path:
+    """A minute with 'green' twelve times."""
+    write_audio(here / "room.wav", stream_of(*[("green", 5.0 * number + 1) for number in range(12)], seconds=60))
+    return here
+
+
+def test_what_was_heard_in_the_background_is_told(surroundings, capsys):
+    often = ("enroll", "green", "green.wav", "--background", "room.wav", "--false-alarms-per-hour")
+    assert run(*often, "360") == 0
+    said = capsys.readouterr()
+    found = Enrollment.load("keywords.json").named("green")
+    assert f"fires for nothing 6 times in room.wav (1.00 min), 360 times an hour, at {found.threshold:.2f}" in said.out
+    assert "too short" not in said.err
+    assert run(*often, "360", "--json") == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["background"] == {"recording": "room.wav", "hours": 0.0167, "per_hour": 360.0}
+    assert verdict["problems"] == ["one recording: three or more are better"]
+
+
+def test_a_background_that_is_too_short_is_told_in_json_too(surroundings, capsys):
+    short = "room.wav is too short to tell what fires 0.5 times in an hour (that takes 2 h), so its threshold may be too low"
+    arguments = ("enroll", "red", "red0.wav", "--background", "room.wav", "--false-alarms-per-hour", "0.5")
+    assert run(*arguments) == 0
+    said = capsys.readouterr()
+    assert f"note: {short}" in said.err
+    assert "never fires in room.wav (1.00 min), at " in said.out
+    assert run(*arguments, "--json") == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert short in verdict["problems"]
+    assert verdict["background"]["per_hour"] == 0.0
+    assert run("enroll", "red", "red0.wav", "--json") == 0
+    assert "background" not in json.loads(capsys.readouterr().out)
 
 
 def test_a_keyword_without_quotes_is_no_keyword_and_a_recording(here, capsys):
@@ -116,7 +170,8 @@ def test_keywords_are_listed_renamed_tested_and_removed(here, capsys):
     ("arguments", "message"),
     [
         (["keywords", "drop", "red"], "there is no action 'drop'; expected one of list, remove, rename, test"),
-        (["keywords", "remove"], "0 names; expected 1"),
+        (["keywords", "remove"], "no names after 'remove'; expected 1; wordprint keywords [KEYWORDS.json] remove KEYWORD"),
+        (["keywords", "rename", "x"], "1 name after 'rename'; expected 2; wordprint keywords [KEYWORDS.json] rename KEYWORD NEW"),
         (["keywords", "remove", "blue"], "no keyword is called 'blue'; expected 'red'"),
         (["keywords", "rename", "red", " "], "the keyword is empty"),
         (["correct", "red"], "a keyword and recordings of its mistakes are needed"),
@@ -146,12 +201,13 @@ def test_noise_is_refused(here, capsys):
 
 
 def test_corrections_say_what_they_change_and_what_they_do_not(here, capsys):
+    write_audio(here / "both.wav", padded(word("red") + 0.3 * word("green", seed=1)))
     run("enroll", "red", "red0.wav", "--threshold", "0.3")
     capsys.readouterr()
-    assert run("correct", "red", "red1.wav") == 0
+    assert run("correct", "red", "both.wav") == 0
     said = capsys.readouterr()
     assert "(threshold 0.30)" in said.out
-    assert "note: red1.wav still sets off 'red'; a higher threshold would not: --threshold " in said.err
+    assert "note: both.wav still sets off 'red'; a higher threshold would not: --threshold " in said.err
     assert run("correct", "red", "--threshold", "0.95", "green.wav") == 0
     said = capsys.readouterr()
     assert said.out.startswith("'red': threshold 0.30 → 0.95\n")
@@ -162,9 +218,42 @@ def test_corrections_say_what_they_change_and_what_they_do_not(here, capsys):
     assert "'red': threshold 0.95 → 0.50" in said.out
     assert "note: none.wav does not exist" in said.err
     assert "note: green.wav: unlike the other recordings" in said.err
-    assert "the threshold is 0.95" not in said.err
+    similarities = [line for line in said.out.splitlines() if ": similarity " in line]
+    assert [line.split(":")[0] for line in similarities] == ["red1.wav", "green.wav"]
+    assert all("(threshold 0.50)" in line for line in similarities)
+    was, now = similarities[1].split("similarity ")[1].split(" (")[0].split(" → ")
+    assert float(now) > float(was) + 0.1
+    assert "note: red1.wav was found already (similarity " in said.err
+    assert "green.wav was found already" not in said.err
     assert Enrollment.load("keywords.json").named("red").threshold == 0.5
     assert run("correct", "red", "--missed", "--threshold", "0.6") == 2
+
+
+def test_false_alarms_that_can_not_be_used_are_skipped_and_the_others_kept(here, capsys):
+    run("enroll", "red", "red0.wav", "red1.wav")
+    capsys.readouterr()
+    assert run("correct", "red", "green.wav", "none.wav", "red1.wav") == 2
+    said = capsys.readouterr()
+    assert said.out.startswith("green.wav: similarity ")
+    assert "skipped: none.wav does not exist" in said.err
+    assert "skipped: red1.wav is one of the recordings of 'red' (red1.wav); expected a recording in which it is not" in said.err
+    assert "2 of 3 recordings could not be used; see the lines above" in said.err
+    assert [one.recording for one in Enrollment.load("keywords.json").named("red").mistakes] == ["green.wav"]
+    assert run("correct", "red", "none.wav") == 2
+    assert capsys.readouterr().err.count("none.wav does not exist") == 1
+
+
+def test_an_enrollment_of_another_version_is_told_with_what_to_do(here, capsys):
+    old = here / "keywords.json"
+    old.write_text(json.dumps({"schema": "wordprint.enrollment/1", "keywords": [{"keyword": "red"}]}))
+    remedy = "delete it (or name another file with -o) and enroll the keywords again with 'wordprint enroll'"
+    for arguments in (["info", "keywords.json"], ["keywords"], ["correct", "bands.onnx", "red", "red0.wav"],
+                      ["spot", "bands.onnx", "red0.wav"], ["enroll", "bands.onnx", "red", "red0.wav"]):  # fmt: skip
+        assert main(arguments) == 2
+        assert f"(it holds red); expected wordprint.enrollment/2; {remedy}" in capsys.readouterr().err
+    assert run("enroll", "red", "red0.wav", "-o", "new.json") == 0
+    old.unlink()
+    assert run("enroll", "red", "red0.wav") == 0
 
 
 def test_names_that_are_one_name_or_none(here, capsys):

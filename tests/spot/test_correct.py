@@ -7,8 +7,10 @@ import pytest
 
 from toy_model import BLOCK, RATE, TONES_HZ, padded, stream_of, word
 from wordprint.errors import EnrollmentError, InputError
+from wordprint.model import Model
+from wordprint.speech.audio import read_audio, write_audio
 from wordprint.spot.best import best_spans
-from wordprint.spot.correct import MOST_MISTAKES, add_mistake, add_shots
+from wordprint.spot.correct import MOST_MISTAKES, add_mistake, add_shots, refuse_own
 from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
@@ -97,6 +99,55 @@ def test_a_typed_keyword_keeps_its_text_when_it_gets_recordings(model):
     np.testing.assert_allclose(made.prototypes[0], mean / np.linalg.norm(mean), atol=1e-5)
     assert made.phones == ("R",)
     assert set(TONES_HZ) >= {"red"}
+
+
+def test_a_recording_of_the_keyword_itself_is_no_mistake(shared_data, tmp_path):
+    """Not in another codec either; another saying of it may be one."""
+    files = sorted((shared_data / "keywords" / "custom_phrases" / "hey_archie").iterdir())[:4]
+    bundled = Model()
+    keyword = enroll(bundled, "hey archie", files[:3]).keywords[0]
+    write_audio(tmp_path / "again.ogg", read_audio(files[1]))
+    for same, shot in ((files[0], files[0]), (read_audio(files[2]), files[2]), (tmp_path / "again.ogg", files[1])):
+        with pytest.raises(EnrollmentError, match=f"is one of the recordings of 'hey archie' \\({shot}\\); expected"):
+            refuse_own(bundled, keyword, same)
+    refuse_own(bundled, keyword, files[3])
+    refuse_own(bundled, keyword, np.zeros(RATE, np.float32))
+
+
+def test_what_was_missed_is_found_from_there_on(model):
+    """Longer sayings than were enrolled: other spans are looked at, and more of the stream is kept for them."""
+    made = enroll(model, "red", [padded(word("red", 0.3))], config=SpotConfig(threshold=0.5))
+    longer, middle = [padded(word("red", 1.2, seed=seed)) for seed in range(3)], 4 * RATE
+    spotter = Spotter(model, made)
+    before = spotter.process(STREAM[:middle])
+    assert spotter.missed("RED", longer) == []
+    looks = [*spotter.looks(STREAM[middle:])]
+    known = spotter.enrollment.named("red")
+    assert len(known.shots) == 4
+    assert known.duration_s > made.keywords[0].duration_s + 0.5
+    fresh = Spotter(model, spotter.enrollment)
+    after = middle + 2 * RATE  # what it was in the middle of is past
+    expected = [look for look in fresh.looks(STREAM) if look.end_sample > after]
+    found = [look for look in looks if look.end_sample > after]
+    assert len(found) == len(expected) > 20
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.similarities, other.similarities)
+        np.testing.assert_array_equal(one.spans, other.spans)
+    assert before
+
+
+def test_a_stream_goes_on_when_shots_are_added(model, enrollment):
+    spotter, middle = Spotter(model, enrollment), round(4.2 * RATE)
+    before = spotter.process(STREAM[:middle])
+    said = spotter.missed("red", padded(word("red", 0.6, seed=7)), sample_rate=RATE)
+    assert said == []
+    after = spotter.process(STREAM[middle:]) + spotter.flush()
+    assert places(before) == {1, 3}
+    assert places(after) >= {5}
+    assert min(one.time_s for one in after) > 4.2
+    with pytest.raises(EnrollmentError, match="no usable recording of 'red': recording 1 is silent"):
+        spotter.missed("red", [np.zeros(RATE, np.float32)])
+    assert len(spotter.enrollment.named("red").shots) == 3
 
 
 def test_shots_that_come_later_are_compared_with_those_before(model):

@@ -240,10 +240,6 @@ def test_quality_warnings(model):
     assert "recording 5: unlike the other recordings" in text
 
 
-def test_recordings_that_agree_less_than_the_threshold_asks_are_reported(model):
-    assert "'mix' may often be missed" in enroll(model, "mix", shots("red", 1) + shots("blue", 1)).keywords[0].warnings[-1]
-
-
 def test_one_recording_and_the_same_one_again_are_reported(model, tmp_path):
     (once,) = shots("red", 1)
     assert enroll(model, "red", [once]).keywords[0].warnings == ["one recording: three or more are better"]
@@ -280,7 +276,7 @@ def test_a_name_that_takes_too_long_to_say_is_refused(voices):
 
 
 def test_a_long_recording_is_refused(model):
-    with pytest.raises(EnrollmentError, match="more than 3 s"):
+    with pytest.raises(EnrollmentError, match="lasts 700 s, more than 60 s"):
         enroll(model, "red", [np.tile(word("red", 3.5), 200)])
 
 
@@ -329,7 +325,7 @@ def test_an_enrollment_for_another_model_is_refused(model_path, model_writer, tm
     enroll(model_path, "red", shots("red"), file)
     before = file.read_bytes()
     other = Model(model_writer(name="other"))
-    message = r"keywords\.json was made with model 'bands'.*write to another file with -o, or delete it"
+    message = r"keywords\.json was made with model 'bands'.*use the model it was made with; or delete it \(or name another file"
     with pytest.raises(EnrollmentError, match=message):
         enroll(other, "blue", shots("blue"), file)
     assert file.read_bytes() == before
@@ -403,7 +399,7 @@ def test_enrollments_that_this_model_can_not_have_made(model, tmp_path):
 def test_a_file_that_can_not_be_added_to_is_named_with_what_it_holds(model, tmp_path):
     file = tmp_path / "keywords.json"
     file.write_text(json.dumps({"schema": "wordprint.enrollment/1", "keywords": [{"keyword": "red"}, {"keyword": "blue"}]}))
-    with pytest.raises(EnrollmentError, match=r"holds red, blue\); expected .*; write to another file with -o, or delete it"):
+    with pytest.raises(EnrollmentError, match=r"holds red, blue\); expected .*; delete it \(or name another file with -o"):
         enroll(model, "green", shots("red"), file)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from spot.conftest import TABLE
-from toy_model import padded, word, write_model
-from wordprint.errors import ConfigError, ModelError
+from toy_model import RATE, padded, word, write_model
+from wordprint.errors import ConfigError, EnrollmentError, ModelError
 from wordprint.model import Model
 from wordprint.spot.correct import add_shots
 from wordprint.spot.enroll import enroll
@@ -72,14 +72,42 @@ def test_the_verdict_tells_what_the_threshold_buys(ordinary):
     assert found.to_json()["expected_per_hour"] == 2.0
 
 
-def test_what_no_threshold_makes_rare_is_told(ordinary):
-    """Never a rate at the threshold 1, which nothing reaches."""
-    green = enroll(ordinary, "green", [padded(word("green"))], false_alarms_per_hour=0.001).keywords[0]
+def test_what_no_threshold_makes_rare_is_refused(ordinary, tmp_path):
+    """It would replace a good keyword by one that nothing sets off."""
+    file, shots = tmp_path / "keywords.json", [padded(word("green"))]
+    enroll(ordinary, "green", shots, file)
+    before = file.read_bytes()
+    message = r"no threshold makes 'green' rare enough \(at most 0\.001 an hour\).*; expected a keyword .*; listen to its"
+    with pytest.raises(EnrollmentError, match=message):
+        enroll(ordinary, "green", shots, file, false_alarms_per_hour=0.001)
+    assert file.read_bytes() == before
+    with pytest.raises(EnrollmentError, match="what else is heard; take a longer one, or bear more with --false-alarms-per-hour"):
+        enroll(ordinary, "green", phones="G", false_alarms_per_hour=0.001)
+    assert enroll(ordinary, "green", shots, file, SpotConfig(threshold=0.9)).keywords[0].threshold == 0.9
+
+
+def test_a_threshold_that_nothing_reaches_is_told(ordinary):
+    """And no rate is told of it."""
+    green = enroll(ordinary, "green", [padded(word("green"))], config=SpotConfig(threshold=1.0)).keywords[0]
     found = verdict(ordinary, green)
-    assert (green.threshold, found.per_hour) == (1.0, None)
+    assert found.per_hour is None
     assert all(threshold < 1 for threshold in found.thresholds.values())
-    assert any(line.startswith("no threshold makes 'green' rare enough") for line in found.problems)
+    assert any(line.startswith("nothing sets off 'green' at 1.00: set a lower threshold") for line in found.problems)
     assert not any("for nothing" in fact for fact in found.facts)
+
+
+def test_noise_is_no_keyword():
+    """Of the model that ships: three bursts of pink noise."""
+    with pytest.raises(EnrollmentError, match="no threshold makes 'hey archie' rare enough"):
+        enroll(Model(), "hey archie", [padded(pink(0.5, seed)) for seed in range(3)])
+
+
+def pink(seconds: float, seed: int) -> np.ndarray:
+    """Noise whose power falls with its frequency, softly on and off."""
+    count = round(seconds * RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=count))
+    sound = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)).clip(1)), count) * np.hanning(count)
+    return (0.3 * sound / np.abs(sound).max()).astype(np.float32)
 
 
 def test_a_shot_more_leaves_false_alarms_as_likely(ordinary):

@@ -13,7 +13,7 @@ from wordprint.model import Model
 from wordprint.spot.enroll import enroll
 from wordprint.spot.sayings import SHARES, Sayings, fit, left_out, sayings
 from wordprint.spot.shots import joined
-from wordprint.spot.verdict import verdict
+from wordprint.spot.verdict import problems_of, verdict
 
 NORMAL = np.array([NormalDist().inv_cdf(share) for share in SHARES])
 TABLE = {"offset": 0.1, "slope": 0.5, "about": np.linspace(-0.2, 0.16, 19).tolist()}
@@ -70,3 +70,34 @@ def test_the_verdict_says_what_is_missed(ordinary, tmp_path):
     assert list(found.missed_at.values()) == sorted(found.missed_at.values())
     assert any("misses " in fact and "of its sayings, at" in fact for fact in found.facts)
     assert found.to_json()["expected_missed"] == found.missed
+
+
+def test_what_is_missed_half_of_the_time_or_more_is_told(ordinary, tmp_path):
+    model, made = foretelling(ordinary, tmp_path, 0.1)
+    similar = sayings(model, made).similarities
+    for share, told in ((0.45, False), (0.55, True)):
+        keyword = replace(made, threshold=float(np.interp(share, SHARES, similar)))
+        found = verdict(model, keyword)
+        line = f"'red' is expected to miss about 55 % of its sayings, at {keyword.threshold:.2f}: record it more often, by more"
+        assert any(problem.startswith(line) for problem in found.problems) == told
+        assert problems_of(model, keyword) == list(found.problems)
+
+
+@pytest.mark.parametrize(("offset", "helps"), [(0.1, "0.1, which misses about 40 %"), (-0.1, "10, which misses about 15 %")])
+def test_the_least_false_alarms_that_help_are_named(ordinary, tmp_path, offset, helps):
+    model, made = foretelling(ordinary, tmp_path, offset)
+    (problem,) = verdict(model, replace(made, threshold=0.76)).problems
+    assert problem.endswith(f"or take a longer keyword, or bear --false-alarms-per-hour {helps}")
+
+
+def test_where_false_alarms_do_not_help_none_are_named(ordinary, tmp_path):
+    model, made = foretelling(ordinary, tmp_path, -0.8)
+    (problem,) = verdict(model, replace(made, threshold=0.3)).problems
+    assert problem.endswith("in the room where it will be said, or take a longer keyword")
+
+
+def foretelling(ordinary, folder, offset):
+    """A model that says what is missed, and 'red' enrolled with it."""
+    threshold = {**ordinary.metadata["threshold"], "sayings": {**TABLE, "offset": offset}}
+    model = Model(write_model(folder / "toy.onnx", cohort=ordinary.cohort.pack(), threshold=threshold))
+    return model, enroll(model, "red", [padded(word("red", seed=seed)) for seed in range(3)]).keywords[0]

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from toy_model import RATE, padded, word
+from wordprint import Model
 from wordprint.errors import EnrollmentError
+from wordprint.speech.audio import read_audio, write_audio
+from wordprint.speech.trim import find_speech
 from wordprint.spot.enroll import enroll, make_keyword
 from wordprint.spot.shots import make_shots, read_takes
 
@@ -76,7 +79,62 @@ def test_little_speech_is_warned_of(model):
     assert shot.warnings[0].startswith("short: 0.1")
 
 
-def test_ten_minutes_of_music_are_refused(model):
-    tune = np.concatenate([word(name, 0.5, seed=seed) for seed in range(400) for name in ("red", "blue", "green")])
-    with pytest.raises(EnrollmentError, match=r"holds 6\d\d\.\d s of speech, more than 3 s"):
-        enroll(model, "red", [tune])
+def tune(seconds: float) -> np.ndarray:
+    """Three tones, then a rest of 0.9 s, again and again."""
+    bars = [[*(word(name, 0.4, seed=seed) for name in ("red", "blue", "green")), quiet(0.9, seed)] for seed in range(20)]
+    return np.resize(np.concatenate([piece for bar in bars for piece in bar]), round(seconds * RATE))
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_ten_minutes_of_music_are_refused_unheard(model, tmp_path, monkeypatch, as_file):
+    monkeypatch.setattr(model, "frames", None)
+    recording = tmp_path / "tune.flac" if as_file else tune(600)
+    if as_file:
+        write_audio(recording, tune(600))
+        monkeypatch.setattr("wordprint.spot.shots.read_audio", None)
+    with pytest.raises(EnrollmentError, match=r"lasts 600 s, more than 60 s; cut the sayings of the keyword out of it"):
+        enroll(model, "red", [recording])
+
+
+def test_a_recording_is_encoded_once_for_all_its_stretches(model, monkeypatch):
+    samples, frames, heard = tune(55), model.frames, []
+    monkeypatch.setattr(model, "frames", lambda given: heard.append(len(given)) or frames(given))
+    takes, _ = read_takes(model, "red", [samples], RATE)
+    assert len(takes) > 10
+    assert len(heard) == 1
+    for take in takes[::5]:
+        assert np.array_equal(take.vector, model.vector(samples, take.speech))
+
+
+def test_quiet_recordings_are_told(model):
+    loud, quiet_one = (make_shots(read_takes(model, "red", [padded(word("red")) * level], RATE)[0])[0] for level in (0.1, 0.04))
+    assert (loud.level_db, quiet_one.level_db) == pytest.approx((-38, -46), abs=1)
+    assert not loud.warnings
+    assert quiet_one.warnings == ("quiet: its loudest part is at -46 dB of full scale: speak louder or nearer",)
+
+
+def test_speech_that_is_cut_off_is_told(model):
+    whole = padded(word("red", 0.8), before_s=0.5, after_s=0.5)
+    soft = whole[round(0.5 * RATE) :]  # begins with the recording, and softly
+    for says, samples in (("", whole), ("", soft), ("begins", whole[11_200:]), ("ends", whole[:14_400])):
+        (shot,) = make_shots(read_takes(model, "red", [samples], RATE)[0])
+        line = f"speech {says} with the recording and may be cut off: leave half a second of quiet before and after it"
+        assert shot.warnings == ((line,) if says else ())
+    (shot,) = make_shots(read_takes(model, "red", [whole[11_200:14_400]], RATE)[0])
+    assert shot.warnings[0].startswith("speech begins and ends with the recording")
+
+
+def test_most_real_recordings_that_are_cut_are_told_and_few_that_are_not(shared_data):
+    """Of each ten recordings of a phrase; what is cut loses the first or last 40 % of its speech."""
+    model, told = Model(), {"whole": 0, "start": 0, "end": 0}
+    folders = [shared_data / "keywords" / "custom_phrases" / name for name in ("hey_archie", "how_are_you", "goodnight")]
+    files = [file for folder in folders for file in sorted(folder.iterdir())[:10]]
+    for samples in map(read_audio, files):
+        speech = find_speech(samples)
+        part = round(0.4 * (speech.end_sample - speech.start_sample))
+        cuts = {"whole": samples, "start": samples[speech.start_sample + part :], "end": samples[: speech.end_sample - part]}
+        for name, cut in cuts.items():
+            takes, _ = read_takes(model, "x", [cut], RATE)
+            told[name] += any("cut off" in line for shot in make_shots(takes) for line in shot.warnings)
+    assert told["whole"] <= 2  # which were cut off when they were made
+    assert min(told["start"], told["end"]) > len(files) / 2

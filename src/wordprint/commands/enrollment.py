@@ -12,10 +12,9 @@ from wordprint import pipeline
 from wordprint.commands.keywords import first_that_ends
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.model import Model
-from wordprint.spot.background import hours_of
+from wordprint.spot.background import Background
 from wordprint.spot.best import best_spans
-from wordprint.spot.correct import add_mistake, add_shots
-from wordprint.spot.enroll import ELSEWHERE
+from wordprint.spot.correct import add_mistake, add_shots, refuse_own
 from wordprint.spot.enrollment import Enrollment, Keyword, tidy_name
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.source import is_pipe
@@ -45,8 +44,11 @@ def enroll(
     if words and not Path(arguments[0]).exists():
         remedy = f'a keyword of several words needs quotes: wordprint enroll "{arguments[0]} {words[0]}"'
         raise ConfigError(f"there is no recording '{words[0]}'", expected="a keyword, then recordings of it", remedy=remedy)
+    if output.suffix.lower() != ".json" and not output.is_dir():
+        raise ConfigError(f"{output} doesn't end in .json", expected="a file that other commands know", remedy=f"-o {DEFAULT}")
     model = Model(name)
-    before = Enrollment.load(output, ELSEWHERE).find(arguments[0]) if output.is_file() else None
+    before = Enrollment.load(output).find(arguments[0]) if output.is_file() else None
+    surroundings = None if background is None else Background(background)
     made = pipeline.enroll(
         model,
         arguments[0],
@@ -57,10 +59,11 @@ def enroll(
         recordings_alone=recordings_alone,
         synthetic_voices=synthetic_voices,
         false_alarms_per_hour=false_alarms_per_hour,
-        background=background,
+        background=surroundings,
     )
     keyword = made.named(arguments[0])
-    found = verdict(model, keyword)
+    heard = None if surroundings is None else surroundings.heard(model, keyword, false_alarms_per_hour)
+    found = verdict(model, keyword, heard)
     if json:
         print(dumps({**found.to_json(), "file": str(output), "replaced": before is not None}, ensure_ascii=False))
         return
@@ -69,10 +72,7 @@ def enroll(
         print(f"note: {line}", file=sys.stderr)
     for line in found.facts:
         print(line)
-    if background is not None and (asked := false_alarms_per_hour or model.false_alarms_per_hour) * hours_of(background) < 1:
-        seen = f"{background} is too short to tell what fires {asked:g} times in an hour (that takes {1 / asked:.2g} h)"
-        print(f"note: {seen}, so the speech in the model counts, too", file=sys.stderr)
-    where = "replaces the one before in" if before is not None else "→"
+    where = f"replaces the one before ({_briefly(before)}) in" if before is not None else "→"
     kept = f"; what was corrected {len(keyword.mistakes)} times stays" if keyword.mistakes else ""
     print(f"'{keyword.keyword}' enrolled {_from(keyword)}, threshold {keyword.threshold:.2f} {where} {output}{kept}")
 
@@ -87,12 +87,16 @@ def correct(arguments: tuple[str, ...], missed: bool, threshold: float | None) -
     with alone_with(path):
         enrollment = Enrollment.load(path)
         enrollment.check(model, str(path))
-        _corrected(model, enrollment, arguments, missed, threshold).save(path)
+        enrollment, bad = _corrected(model, enrollment, arguments, missed, threshold)
+        enrollment.save(path)
+    if bad:
+        raise InputError(f"{bad} of {len(arguments) - 1} recordings could not be used", remedy="see the lines above")
 
 
 def _corrected(
     model: Model, enrollment: Enrollment, arguments: tuple[str, ...], missed: bool, threshold: float | None
-) -> Enrollment:
+) -> tuple[Enrollment, int]:
+    """The enrollment as it is then, and how many false alarms could not be used."""
     keyword, recordings = enrollment.named(arguments[0]), arguments[1:]
     if missed:
         enrollment = add_shots(model, enrollment, keyword.keyword, recordings)
@@ -103,19 +107,39 @@ def _corrected(
         print(f"'{keyword.keyword}': threshold {before} → {now}")
     if not missed:
         return _not(model, enrollment, keyword.keyword, recordings)
+    _show_found(model, enrollment, keyword, made)
     known = verdict(model, keyword).problems
     for line in verdict(model, made).problems:
         if line not in known:
             print(f"note: {line}", file=sys.stderr)
     print(f"'{made.keyword}' has {len(made.shots)} recordings now")
-    return enrollment
+    return enrollment, 0
 
 
-def _not(model: Model, enrollment: Enrollment, name: str, recordings: tuple[str, ...]) -> Enrollment:
-    """With the best span of each recording remembered as a mistake."""
+def _show_found(model: Model, enrollment: Enrollment, before: Keyword, now: Keyword) -> None:
+    """How similar the recordings are that a keyword got, to it as it was and as it is."""
+    for recording in dict.fromkeys(shot.recording for shot in now.shots[len(before.shots) :]):
+        was, is_now = best_spans(model, replace(enrollment, keywords=(before, now)), recording)
+        print(f"{recording}: similarity {was.similarity:.2f} → {is_now.similarity:.2f} (threshold {now.threshold:.2f})")
+        if was.similarity >= before.threshold:
+            seen = f"similarity {was.similarity:.2f}, threshold {before.threshold:.2f}"
+            print(f"note: {recording} was found already ({seen})", file=sys.stderr)
+
+
+def _not(model: Model, enrollment: Enrollment, name: str, recordings: tuple[str, ...]) -> tuple[Enrollment, int]:
+    """With the best span of each recording remembered as a mistake; and how many could not be used."""
+    bad = 0
     for recording in recordings:
         only = replace(enrollment, keywords=(enrollment.named(name),))
-        (best,) = best_spans(model, only, recording)
+        try:
+            refuse_own(model, only.keywords[0], recording)
+            (best,) = best_spans(model, only, recording)
+        except (AudioError, EnrollmentError) as error:
+            if len(recordings) == 1:
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
+            bad += 1
+            continue
         enrollment = add_mistake(enrollment, name, best.vector, recording)
         keyword = enrollment.named(name)
         (now,) = best_spans(model, replace(enrollment, keywords=(keyword,)), recording)
@@ -125,7 +149,7 @@ def _not(model: Model, enrollment: Enrollment, name: str, recordings: tuple[str,
         if now.similarity >= keyword.threshold:
             remedy = f"--threshold {min(1.0, math.floor(now.similarity * 100 + 1 + 1e-6) / 100):.2f}"  # the next hundredth
             print(f"note: {recording} still sets off '{name}'; a higher threshold would not: {remedy}", file=sys.stderr)
-    return enrollment
+    return enrollment, bad
 
 
 def web(arguments: tuple[str, ...], output: Path, onnxruntime_web: Path | None) -> None:
@@ -204,7 +228,8 @@ def _test(path: Path, enrollment: Enrollment, names: list[str], model: str | Non
 
 def _require(names: list[str], count: int, usage: str) -> None:
     if len(names) != count:
-        raise InputError(f"{len(names)} names", expected=f"{count or 'none'}", remedy=f"wordprint keywords [KEYWORDS.json] {usage}")
+        given = f"{len(names) or 'no'} name{'s' * (len(names) != 1)} after '{usage.split()[0]}'"
+        raise InputError(given, expected=f"{count or 'none'}", remedy=f"wordprint keywords [KEYWORDS.json] {usage}")
 
 
 def _show(keyword: Keyword) -> None:
@@ -215,10 +240,17 @@ def _show(keyword: Keyword) -> None:
         print(f"{shot.name}: speech at {shot.start_s:.2f}–{shot.end_s:.2f} s, {shot.level_db:.0f} dB{noise}{alike}")
 
 
+def _briefly(keyword: Keyword) -> str:
+    return f"{_shots(keyword) if keyword.shots else 'typed'}, threshold {keyword.threshold:.2f}"
+
+
+def _shots(keyword: Keyword) -> str:
+    return f"{len(keyword.shots)} recording{'s' * (len(keyword.shots) != 1)}"
+
+
 def _from(keyword: Keyword) -> str:
-    shots = f"{len(keyword.shots)} recording{'s' * (len(keyword.shots) != 1)}"
     spelled = " and its spelling" if keyword.phones else ""
     if keyword.shots:
-        return f"from {shots}{spelled}"
+        return f"from {_shots(keyword)}{spelled}"
     voices = f" and said by {keyword.voices} synthetic voices" if keyword.voices else ""
     return f"as typed ({' or '.join(keyword.phones)}){voices}"

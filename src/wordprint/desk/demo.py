@@ -13,6 +13,7 @@ import numpy as np
 
 from wordprint.corpora.options import PrepareConfig
 from wordprint.desk.options import DemoConfig
+from wordprint.errors import EnrollmentError
 from wordprint.records import Interval
 from wordprint.speech.audio import write_audio
 from wordprint.spot.options import SpotConfig
@@ -48,17 +49,20 @@ def demo(
                 for number, shot in enumerate(shots, start=1):
                     with atomic_path(stage.output / f"{keyword.replace(' ', '_')}_{number}.flac") as path:
                         write_audio(path, shot)
-                spotter.enroll(keyword, shots)
+                try:
+                    spotter.enroll(keyword, shots)
+                except EnrollmentError as error:  # a model that learned little
+                    stage.drop(keyword, "not_enrolled", str(error))
             samples, spoken = speak(synthesiser, config.sentence, user, rng)
         with atomic_path(stage.output / "sentence.flac") as path:
             write_audio(path, samples)
         spotter.enrollment.save(stage.output / "keywords.json")
         stage.progress.say(f'demo: another voice says "{config.sentence}"')
-        detections = list(spotter.spot(samples))
+        detections = list(spotter.spot(samples)) if spotter.enrollment.keywords else []
         write_jsonl(stage.output / "detections.jsonl", map(dataclasses.asdict, detections))
         for detection in detections:
             stage.progress.say(f"  {detection.onset_s:6.2f} s  {detection.keyword}  similarity {detection.similarity:.2f}")
-        for keyword in config.keywords:
+        for keyword in (keyword for keyword in config.keywords if spotter.enrollment.find(keyword)):
             truth = _spoken_at(keyword, spoken)
             hits = [d for d in detections if d.keyword == keyword and d.onset_s < truth.end_s and truth.start_s < d.offset_s]
             if not hits:

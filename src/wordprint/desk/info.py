@@ -22,6 +22,9 @@ from wordprint.stages.walk import subfolders, walk
 Facts = dict[str, Any]
 """Names and plain JSON values, in the order in which people want to read them."""
 
+ENROLLMENT = "wordprint.enrollment/2"
+"""Its schema."""
+
 _LONG = 12
 """Lists with more entries are given as their length."""
 
@@ -129,6 +132,8 @@ def _mark(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix == ".json":
         schema = _read_json(path).get("schema")
+        if isinstance(schema, str) and schema.startswith("wordprint.enrollment/"):
+            return ENROLLMENT  # which says of one of another version what to do
         if isinstance(schema, str) and schema not in KINDS and schema.startswith("wordprint."):
             known = ", ".join(name for name in KINDS if name.split("/")[0] == schema.split("/")[0])
             raise InputError(f"{path} has schema {schema!r}", expected=known or "a schema of this version of wordprint")
@@ -142,7 +147,7 @@ def _document(path: Path) -> Facts:
 
 
 def _enrollment(path: Path) -> Facts:
-    """Each keyword with its shots, without embeddings."""
+    """Each keyword with its shots and mistakes, without embeddings."""
     from wordprint.spot.enrollment import Enrollment
 
     enrollment = Enrollment.load(path)
@@ -151,9 +156,9 @@ def _enrollment(path: Path) -> Facts:
         shots = [{name: value for name, value in asdict(shot).items() if name != "embedding"} for shot in word.shots]
         shots = [shot | {"warnings": "; ".join(shot["warnings"])} for shot in shots]
         figures = {"keyword": word.keyword, "threshold": word.threshold, "duration_s": word.duration_s}
-        keywords.append(
-            {**figures, "phones": list(word.phones), "sounds": list(word.sounds), "shots": shots, "rejected": list(word.rejected)}
-        )
+        said = {"phones": list(word.phones), "sounds": list(word.sounds), "guessed": list(word.guessed), "voices": word.voices}
+        mistakes = [{"recording": one.recording, "similarity": one.similarity} for one in word.mistakes]
+        keywords.append({**figures, **said, "shots": shots, "rejected": list(word.rejected), "mistakes": mistakes})
     return {"model": enrollment.model, "model_digest": enrollment.model_digest, "keywords": keywords}
 
 
@@ -263,10 +268,10 @@ KINDS: dict[str, tuple[str, Callable[[Path], Facts]]] = {
     "wordprint.download/1": ("downloaded corpus", _document),
     "wordprint.validate/1": ("corpus report", _document),
     "wordprint.words/2": ("word dataset", _document),
-    "wordprint.checkpoint/3": ("checkpoint", _document),
+    "wordprint.checkpoint/2": ("checkpoint", _document),
     "wordprint.model/2": ("model metadata", _document),
     "wordprint.metrics/1": ("evaluation metrics", _document),
-    "wordprint.enrollment/2": ("enrollment", _enrollment),
+    ENROLLMENT: ("enrollment", _enrollment),
     "wordprint.bill_of_materials/1": ("bill of materials", _document),
     "what_to_do": ("problems found by 'validate'", _count),
     "textgrid": ("alignments", _count),

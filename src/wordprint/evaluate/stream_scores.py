@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from wordprint.evaluate.intervals import poisson_interval, wilson_interval
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.spot.decide import Decider
+from wordprint.spot.decide import Decider, peaks
 
 RATES = (0.1, 0.5, 1.0, 5.0, 10.0)
 """False alarms per hour and keyword at which misses are reported."""
@@ -103,19 +103,6 @@ def inside(positions: NDArray[np.int64], places: Places) -> NDArray[np.bool_]:
         return np.zeros(len(positions), bool)
     place = np.searchsorted(places[:, 0], positions, side="right") - 1
     return np.asarray((place >= 0) & (positions < places[np.maximum(place, 0), 1]))
-
-
-def peaks(positions: NDArray[np.int64], scores: Floats, refractory_samples: int) -> NDArray[np.int64]:
-    """Indices of looks that are the best less than the refractory period away on both sides, best first."""
-    low = np.searchsorted(positions, positions - refractory_samples, side="right").tolist()
-    high = np.searchsorted(positions, positions + refractory_samples, side="left").tolist()
-    taken = ~np.isfinite(scores)
-    found: list[int] = []
-    for index in np.argsort(-scores, kind="stable").tolist():
-        if not taken[index]:
-            found.append(index)
-            taken[low[index] : high[index]] = True
-    return np.array(found, np.int64)
 
 
 def threshold_at(false: Floats, hours: float, per_hour: float) -> float:

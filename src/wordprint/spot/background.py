@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wordprint.errors import InputError, kind_of
 from wordprint.model import Model
+from wordprint.spot.decide import peaks
 from wordprint.spot.enrollment import Enrollment, Keyword
 from wordprint.spot.expect import default_threshold
 
@@ -37,35 +38,60 @@ class Rate:
         return min(1.0, math.floor(float(self.scores[allowed]) * 1e4) / 1e4 + 1e-4)
 
 
-def heard_rate(model: Model, keyword: Keyword, samples: NDArray[np.float32]) -> Rate:
+@dataclass(frozen=True)
+class Heard:
+    """What a keyword fires on in a `recording` of the user's surroundings, and how many false alarms per hour were `asked` for."""
+
+    recording: str
+    rate: Rate
+    asked: float
+
+    @property
+    def tells(self) -> bool:
+        """Whether it lasts long enough to tell what is as rare as asked."""
+        return self.asked * self.rate.hours >= 1
+
+
+class Background:
+    """A recording of the user's surroundings in which no keyword is said. An hour takes a while to hear: what was heard is kept."""
+
+    def __init__(self, recording: str | Path) -> None:
+        self.recording = str(recording)
+        self._samples = read_background(recording)
+        self._heard: dict[tuple[str, Keyword, float], Heard] = {}
+
+    def heard(self, model: Model, keyword: Keyword, per_hour: float | None = None) -> Heard:
+        """What this keyword fires on here, whatever its threshold; `per_hour`: false alarms that are asked for, by default those
+        that the model was exported for."""
+        asked = model.false_alarms_per_hour if per_hour is None else per_hour
+        key = model.digest, replace(keyword, threshold=0.0), asked
+        if key not in self._heard:
+            self._heard[key] = Heard(self.recording, heard_rate(model, keyword, self._samples, asked), asked)
+        return self._heard[key]
+
+
+def heard_rate(model: Model, keyword: Keyword, samples: NDArray[np.float32], per_hour: float | None = None) -> Rate:
     """What the keyword's events are in audio (N,) at 16 kHz in which it isn't said, by the looks of the live code.
 
-    Raises InputError for less than a minute, and for silence.
+    An event is a peak: the best look, none better within the refractory period. They are exact down to a little below the threshold
+    for so many false alarms `per_hour`, or for those of the model if that is lower. Raises InputError for less than a minute, and
+    for silence.
     """
     from wordprint.spot.stream import Spotter  # which enrolls, and so needs this module
 
     lasting_s = len(samples) / model.sample_rate
     if lasting_s < SHORTEST_S:
         raise InputError(f"{lasting_s:.0f} s of background", expected="a minute or more; an hour tells most")
-    known = replace(keyword, threshold=default_threshold(model, keyword))
+    known = replace(keyword, threshold=min(default_threshold(model, keyword, asked) for asked in (None, per_hour)))
     spotter = Spotter(model, Enrollment(model.name, model.digest, (known,)))
     refractory = round(spotter.config.refractory_s * model.sample_rate)
-    best: dict[int, float] = {}
-    for look in spotter.looks(samples):
-        event, score = look.end_sample // refractory, float(look.similarities[0])
-        best[event] = max(score, best.get(event, -1.0))
-    if max(best.values()) == -1.0:
+    looks = [(look.end_sample, float(look.similarities[0])) for look in spotter.looks(samples)]
+    ends, scores = np.array([end for end, _ in looks]), np.array([score for _, score in looks])
+    found = peaks(ends, scores, refractory)
+    if not len(found):
         quiet = f"no sound above {spotter.config.min_level_db:g} dB in {lasting_s:.0f} s of background"
         raise InputError(quiet, expected="what is heard where the keyword will be listened for", remedy="is the microphone muted?")
-    return Rate(np.sort(np.array(list(best.values())))[::-1], lasting_s / 3600)
-
-
-def hours_of(path: str | Path) -> float:
-    """How long a recording is."""
-    from wordprint.speech.recording import Recording
-
-    with Recording(path) as recording:
-        return recording.frames / recording.sample_rate / 3600
+    return Rate(scores[found], lasting_s / 3600)
 
 
 def read_background(path: str | Path) -> NDArray[np.float32]:

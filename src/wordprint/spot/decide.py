@@ -108,3 +108,17 @@ class Decider:
             self._deaf_until[peak.keyword] = peak.end_sample + self._refractory_samples
             self._spent[peak.keyword] = hits[peak.keyword]
         return peak
+
+
+def peaks(positions: NDArray[np.int64], scores: NDArray[np.float64], refractory_samples: int) -> NDArray[np.int64]:
+    """Indices of looks that are the best less than the refractory period away on both sides, best first: the events of one
+    keyword, whatever its threshold. Looks without a score (-inf) are none."""
+    low = np.searchsorted(positions, positions - refractory_samples, side="right").tolist()
+    high = np.searchsorted(positions, positions + refractory_samples, side="left").tolist()
+    taken = ~np.isfinite(scores)
+    found: list[int] = []
+    for index in np.argsort(-scores, kind="stable").tolist():
+        if not taken[index]:
+            found.append(index)
+            taken[low[index] : high[index]] = True
+    return np.array(found, np.int64)

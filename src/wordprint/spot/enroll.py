@@ -25,7 +25,7 @@ from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.lexicon import Pronunciation
-from wordprint.spot.background import heard_rate, read_background
+from wordprint.spot.background import Background
 from wordprint.spot.enrollment import Enrollment, Keyword, Shot, tidy_name
 from wordprint.spot.expect import default_threshold, expected
 from wordprint.spot.options import SpotConfig
@@ -37,6 +37,7 @@ from wordprint.spot.shots import (
     Recording,
     Take,
     joined,
+    listed,
     make_shots,
     mean_shortfall,
     normalised,
@@ -46,9 +47,6 @@ from wordprint.spot.shots import (
 from wordprint.spot.spans import likely_duration_s, spelled_duration_s
 from wordprint.spot.voices import spoken
 from wordprint.stages.manifest import alone_with
-
-ELSEWHERE = "write to another file with -o, or delete it"
-"""What to do about an enrollment that can't be added to."""
 
 
 def enroll(
@@ -64,7 +62,7 @@ def enroll(
     recordings_alone: bool = False,
     synthetic_voices: bool = False,
     false_alarms_per_hour: float | None = None,
-    background: str | Path | None = None,
+    background: str | Path | Background | None = None,
 ) -> Enrollment:
     """Enroll `keyword` from `recordings`, or without any from its spelling, and return all keywords enrolled so far.
 
@@ -77,7 +75,8 @@ def enroll(
 
     `config.threshold` is kept with the keyword. Without it, its threshold is the one at which it is expected to fire for nothing
     `false_alarms_per_hour` times in an hour of ordinary speech, by default as often as the model was exported for; or in
-    `background`, a recording of the user's surroundings in which the keyword isn't said.
+    `background`, a recording of the user's surroundings in which the keyword isn't said. EnrollmentError where none makes it so
+    rare: nothing would set it off.
     """
     if config.threshold is not None and (false_alarms_per_hour is not None or background is not None):
         other = "background" if false_alarms_per_hour is None else "false_alarms_per_hour"
@@ -98,22 +97,24 @@ def enroll(
         recordings_alone=recordings_alone,
         synthetic_voices=synthetic_voices,
     )
+    made = _with_mistakes(known, made)
     if config.threshold is None:
-        made = replace(made, threshold=_threshold(engine, made, false_alarms_per_hour, background))
+        made = _with_threshold(engine, made, false_alarms_per_hour, background)
     if output is None:
-        return _added(known, made)
+        return known.add(made)
     with disk_errors(output):
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     with alone_with(output):  # what others have enrolled meanwhile stays
-        known = _added(_known(engine, enrollment, output), made)
+        known = _known(engine, enrollment, output)
+        known = known.add(_with_mistakes(known, made))
         known.save(output)
     return known
 
 
-def _added(known: Enrollment, made: Keyword) -> Enrollment:
-    """With a keyword, which what was corrected before it was enrolled anew still isn't."""
+def _with_mistakes(known: Enrollment, made: Keyword) -> Keyword:
+    """A keyword made anew, which what was corrected before still isn't."""
     old = known.find(made.keyword)
-    return known.add(made if old is None else replace(made, mistakes=old.mistakes))
+    return made if old is None else replace(made, mistakes=old.mistakes)
 
 
 def _known(model: Model, enrollment: Enrollment | None, output: str | Path | None) -> Enrollment:
@@ -123,18 +124,32 @@ def _known(model: Model, enrollment: Enrollment | None, output: str | Path | Non
         return enrollment
     if output is None or not Path(output).exists():
         return Enrollment(model.name, model.digest)
-    found = Enrollment.load(output, ELSEWHERE)
-    found.check(model, str(output), ELSEWHERE)
+    found = Enrollment.load(output)
+    found.check(model, str(output))
     return found
 
 
-def _threshold(model: Model, keyword: Keyword, per_hour: float | None, background: str | Path | None) -> float:
+def _with_threshold(model: Model, keyword: Keyword, per_hour: float | None, background: str | Path | Background | None) -> Keyword:
+    """Raises EnrollmentError where the threshold would have to be 1, which nothing reaches: of noise, or of "the"."""
+    threshold = _threshold(model, keyword, per_hour, background)
+    if threshold >= 1:
+        asked = model.false_alarms_per_hour if per_hour is None else per_hour
+        listen = "listen to its recordings; if they hold it, " if keyword.shots else ""
+        raise EnrollmentError(
+            f"no threshold makes '{keyword.keyword}' rare enough (at most {asked:g} an hour): too much sounds just like it",
+            expected="a keyword that differs from what else is heard",
+            remedy=f"{listen}take a longer one, or bear more with --false-alarms-per-hour",
+        )
+    return replace(keyword, threshold=threshold)
+
+
+def _threshold(model: Model, keyword: Keyword, per_hour: float | None, background: str | Path | Background | None) -> float:
     ordinary = expected(model, keyword)
     if background is not None:
-        asked = model.false_alarms_per_hour if per_hour is None else per_hour
-        rate = heard_rate(model, keyword, read_background(background))
-        known = -1.0 if ordinary is None or asked * rate.hours >= 1 else ordinary.threshold(asked)
-        return max(rate.threshold(asked), known)  # that there is none in a minute says little of an hour
+        surroundings = background if isinstance(background, Background) else Background(background)
+        heard = surroundings.heard(model, keyword, per_hour)
+        known = -1.0 if ordinary is None or heard.tells else ordinary.threshold(heard.asked)
+        return max(heard.rate.threshold(heard.asked), known)  # that there is none in a minute says little of an hour
     if per_hour is not None and ordinary is None:
         raise ConfigError(
             f"false_alarms_per_hour is {per_hour:g}, but this model was exported without the speech to expect them of",
@@ -156,11 +171,7 @@ def make_keyword(
 ) -> Keyword:
     """The prototypes of one keyword and the quality of each shot; see `enroll`."""
     name = _checked(keyword, threshold, sample_rate)
-    if isinstance(recordings, (str, Path)):
-        recordings = [recordings]
-    if isinstance(recordings, np.ndarray) and (recordings.ndim < 2 or recordings.shape[0] > recordings.shape[1]):
-        recordings = [recordings]  # one, whose samples follow each other
-    recordings = list(recordings)
+    recordings = listed(recordings)
     _agree(name, bool(recordings), phones is not None, recordings_alone, synthetic_voices)
     strings, guessed = _pronounced(model, name, phones, recordings, recordings_alone)
     spelled = model.spell(strings) if strings else None
@@ -178,9 +189,8 @@ def make_keyword(
     else:
         takes, rejected = read_takes(model, name, recordings, sample_rate)
         if not takes:
-            raise EnrollmentError(
-                f"no usable recording of '{name}': {'; '.join(rejected)}", expected="one or more recordings of it, each up to 3 s"
-            )
+            remedy = f"give one or more recordings of it, each with up to {MAX_SPEECH_S:g} s of speech"
+            raise EnrollmentError(f"no usable recording of '{name}': {'; '.join(rejected)}", remedy=remedy)
         durations_s = [take.speech.duration_s for take in takes]
         embeddings = np.stack([take.vector for take in takes])
         if phones is None and spelled is not None and (spelled @ normalised(embeddings.mean(axis=0))).max() < DOUBTFUL:

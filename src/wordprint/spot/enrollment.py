@@ -8,7 +8,6 @@ import os
 import unicodedata
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from wordprint.errors import EnrollmentError, InputError, kind_of
@@ -16,6 +15,8 @@ from wordprint.model import Model
 from wordprint.stages.manifest import to_line, write_text
 
 SCHEMA = "wordprint.enrollment/2"
+ANEW = "delete it (or name another file with -o) and enroll the keywords again with 'wordprint enroll'"
+"""What to do about a file that can't be used, nor added to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,6 @@ class Keyword:
         if self.guessed:
             strings = " or ".join(self.phones or self.sounds)
             lines.append(f"the pronunciation of {', '.join(self.guessed)} is a guess: {strings} (say it with --phones)")
-        agreements = [shot.agreement - shot.shortfall for shot in self.shots if shot.agreement is not None]
-        if agreements and median(agreements) < self.threshold:
-            typical = f"{median(agreements):.2f} alike, the threshold is {self.threshold:.2f}"
-            lines.append(f"'{self.keyword}' may often be missed: its recordings are {typical}")
         return lines
 
     def check(self) -> None:
@@ -144,18 +141,14 @@ class Enrollment:
         gone = self.named(name)
         return replace(self, keywords=tuple(word for word in self.keywords if word is not gone))
 
-    def check(
-        self,
-        model: Model,
-        where: str = "the enrollment",
-        remedy: str = "enroll the keywords again with this model, or use the model it was made with",
-    ) -> None:
-        """Raise EnrollmentError unless `model` made it: embeddings of two models can't be compared."""
+    def check(self, model: Model, file: str = "") -> None:
+        """Raise EnrollmentError unless `model` made it: embeddings of two models can't be compared. `file`: where it lies."""
+        where, anew = file or "the enrollment", ANEW if file else "enroll the keywords again"
         if self.model_digest != model.digest:
             raise EnrollmentError(
                 f"{where} was made with model '{self.model}' ({self.model_digest[:12]})",
                 expected=f"an enrollment for model '{model.name}' ({model.digest[:12]})",
-                remedy=remedy,
+                remedy=f"use the model it was made with; or {anew}",
             )
         known = set(model.phones)
         for word in self.keywords:
@@ -167,17 +160,15 @@ class Enrollment:
                 seen, expected = f"'{word.keyword}' has phones {', '.join(sorted(strange))}", f"some of {' '.join(model.phones)}"
             else:
                 continue
-            raise EnrollmentError(
-                f"{where} is damaged: {seen}", expected=expected, remedy="enroll the keywords again with 'wordprint enroll'"
-            )
+            raise EnrollmentError(f"{where} is damaged: {seen}", expected=expected, remedy=anew)
 
     def save(self, path: str | Path) -> None:
         """Write as one JSON object, atomically; where a link leads, if it is one."""
         write_text(os.path.realpath(path), to_line({"schema": SCHEMA, **asdict(self)}))
 
     @classmethod
-    def load(cls, path: str | Path, remedy: str = "enroll the keywords again with 'wordprint enroll'") -> Enrollment:
-        """Read what `save` wrote; raises InputError or EnrollmentError, with this remedy, for any other file."""
+    def load(cls, path: str | Path) -> Enrollment:
+        """Read what `save` wrote; raises InputError or EnrollmentError for any other file."""
         path = Path(path)
         if not path.is_file():
             raise InputError(kind_of(path), expected="an enrollment", remedy="make one with 'wordprint enroll'")
@@ -187,7 +178,7 @@ class Enrollment:
             if schema != SCHEMA:
                 held = [str(word["keyword"]) for word in record.get("keywords", []) if "keyword" in word]
                 of = f" (it holds {', '.join(held)})" if held else ""
-                raise EnrollmentError(f"{path} has schema {schema!r}{of}", expected=SCHEMA, remedy=remedy)
+                raise EnrollmentError(f"{path} has schema {schema!r}{of}", expected=SCHEMA, remedy=ANEW)
             found: Enrollment = _made_of(cls, record, "it")
             for word in found.keywords:
                 word.check()
@@ -195,7 +186,7 @@ class Enrollment:
                 raise ValueError("two keywords have one name")
             return found
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise EnrollmentError(f"{path} is damaged ({error})", expected=f"JSON of {SCHEMA}", remedy=remedy) from error
+            raise EnrollmentError(f"{path} is damaged ({error})", expected=f"JSON of {SCHEMA}", remedy=ANEW) from error
 
 
 def tidy_name(name: str) -> str:

@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wordprint.embedding import SpanEmbedder
+from wordprint.embedding import Encoded, SpanEmbedder
 from wordprint.errors import AudioError
 from wordprint.goodness import Codes, shortfall_of
-from wordprint.speech.audio import SAMPLE_RATE, read_audio, resample
+from wordprint.speech.audio import SAMPLE_RATE, probe_audio, read_audio, resample
 from wordprint.speech.mix import as_samples
 from wordprint.speech.trim import Speech, contrast_db, find_all_speech, noise_db
 from wordprint.spot.enrollment import Shot, plain_name
 
 MAX_SPEECH_S = 3.0
 """Longest keyword."""
+LONGEST_S = 60.0
+"""Of a recording: no keyword takes longer, however often it is said in it."""
 SHORTEST_S = 0.16
 """Sound shorter than this, 0.12 s of edges included, is no word."""
 SHORT_S = 0.2
 """Speech shorter than this, edges included, is likelier a knock than a word."""
 SILENT_DB = -55.0
 """A shot whose loudest 50 ms is below this holds no usable speech."""
+QUIET_DB = -44.0
+"""A shot whose loudest 50 ms is below this is worth telling. Of 96 recordings made so quiet, in 16 bits, the similarity to others
+of their keyword was 0.08 less than it had been on average, 0.16 less at -48 dB, 0.03 less at -40; of 1,849 as they are none is."""
+CUT_S, CUT_DB = 0.01, 12.0
+"""Speech that begins or ends with the recording is cut off there where so much of it is less than this below its loudest 50 ms. Of
+1,000 recordings cut in the middle of speech 76 % of the starts and 61 % of the ends are told, and 9 starts and 33 ends of those as
+they were made: of these 42 all but 10 were cut off then, by their spectrograms."""
 FLAT_DB, STEADY_S = 6.0, 0.6
 """A recording that is all sound, longer than this, and whose loudest part stands out less is steady noise or a tone."""
 NOISY_DB = 15.0
@@ -71,6 +79,15 @@ class Take:
     """(T, 1 + P) natural logarithms: what phones its frames have (`SpanEmbedder.phones_in`), where the model reads them."""
 
 
+def listed(recordings: Sequence[Recording] | Recording) -> list[Recording]:
+    """Recordings; one may stand there alone: a file, or samples that follow each other."""
+    if isinstance(recordings, (str, Path)):
+        return [recordings]
+    if isinstance(recordings, np.ndarray) and (recordings.ndim < 2 or recordings.shape[0] > recordings.shape[1]):
+        return [recordings]
+    return list(recordings)
+
+
 def read_takes(
     model: SpanEmbedder, name: str, recordings: Sequence[Recording], sample_rate: int, known: Sequence[Shot] = ()
 ) -> tuple[list[Take], list[str]]:
@@ -83,17 +100,17 @@ def read_takes(
     for number, recording in enumerate(recordings, start=1):
         label = str(recording) if isinstance(recording, (str, Path)) else f"recording {number}"
         try:
-            samples = read_audio(recording) if isinstance(recording, (str, Path)) else _heard(recording, label, sample_rate)
+            encoded = Encoded(model, _read(recording, label, sample_rate))
         except AudioError as error:
             rejected.append(str(error))
             continue
-        speeches: Sequence[Speech] = find_all_speech(samples)
+        speeches: Sequence[Speech] = find_all_speech(encoded.samples)
         if apart:
-            speeches = _apart(model, samples, speeches)
-        if reason := _unusable(samples, speeches):
+            speeches = _apart(encoded, speeches)
+        if reason := _unusable(encoded.samples, speeches):
             rejected.append(f"{label} {reason}")
             continue
-        found = _takes(model, label, samples, speeches)
+        found = _takes(label, encoded, speeches)
         if (twin := first.get(vector := rounded(found[0].vector))) is not None:
             rejected.append(f"{label} is the same recording as {twin}: another take is better")
             continue
@@ -124,11 +141,22 @@ def compared(shots: Sequence[Shot]) -> tuple[Shot, ...]:
     return tuple(found)
 
 
-def _heard(recording: NDArray[Any], label: str, sample_rate: int) -> NDArray[np.float32]:
+def _read(recording: Recording, label: str, sample_rate: int) -> NDArray[np.float32]:
+    """Samples (N,) at SAMPLE_RATE; raises AudioError where there are none, and for more than LONGEST_S before a file is decoded."""
+    if isinstance(recording, (str, Path)):
+        _require_short(label, probe_audio(recording).duration_s)
+        return read_audio(recording)
     samples = as_samples(recording, label)
     if samples.size == 0:
         raise AudioError(f"{label} holds no audio (0 samples)", reason="empty_audio")
+    _require_short(label, len(samples) / sample_rate)
     return resample(samples, sample_rate, SAMPLE_RATE)
+
+
+def _require_short(label: str, duration_s: float) -> None:
+    if duration_s > LONGEST_S:
+        seen = f"{label} lasts {duration_s:.0f} s, more than {LONGEST_S:g} s"
+        raise AudioError(seen, remedy="cut the sayings of the keyword out of it", reason="long_audio")
 
 
 def _unusable(samples: NDArray[np.float32], speeches: Sequence[Speech]) -> str:
@@ -146,35 +174,35 @@ def _unusable(samples: NDArray[np.float32], speeches: Sequence[Speech]) -> str:
     return ""
 
 
-def _apart(model: SpanEmbedder, samples: NDArray[np.float32], speeches: Sequence[Speech]) -> Sequence[Speech]:
+def _apart(encoded: Encoded, speeches: Sequence[Speech]) -> Sequence[Speech]:
     """The speeches, the most prominent as its parts, where there is a short pause between any two and all are alike."""
-    first = speeches[0]
+    first, samples = speeches[0], encoded.samples
     parts = [part for part in find_all_speech(samples, AGAIN_S) if first.start_sample <= part.start_sample < first.end_sample]
     brief = min(part.duration_s for part in parts) < SHORT_S
     if not 1 < len(parts) <= MOST_PARTS or brief or contrast_db(samples) < FLAT_DB:
         return speeches
-    vectors = np.stack([model.vector(samples, part) for part in parts])
+    vectors = np.stack([encoded.vector(part) for part in parts])
     return [*parts, *speeches[1:]] if (vectors @ vectors.T).min() > SURELY_SAME else speeches
 
 
-def _takes(model: SpanEmbedder, label: str, samples: NDArray[np.float32], speeches: Sequence[Speech]) -> list[Take]:
+def _takes(label: str, encoded: Encoded, speeches: Sequence[Speech]) -> list[Take]:
     """The most prominent stretch of speech, and every other that is the same keyword again."""
     whole = [speech for speech in speeches if SHORT_S <= speech.duration_s <= MAX_SPEECH_S] or list(speeches[:1])
-    vectors = [model.vector(samples, speech) for speech in whole]
+    vectors = [encoded.vector(speech) for speech in whole]
     same = [float(vector @ vectors[0]) > SAME for vector in vectors]
     said = sorted((speech.start_sample, number) for number, speech in enumerate(whole) if number == 0 or same[number])
     others = tuple(speech for speech, alike in zip(whole[1:], same[1:], strict=True) if not alike)
-    floor = noise_db(samples, speeches)
+    floor = noise_db(encoded.samples, speeches)
     return [
         Take(
             label,
-            samples,
+            encoded.samples,
             whole[number],
             vectors[number],
             floor,
             others if place == 1 else (),
             "" if len(said) == 1 else f"{place} of {len(said)}",
-            model.phones_in(samples, whole[number]),
+            encoded.phones(whole[number]),
         )
         for place, (_, number) in enumerate(said, start=1)
     ]
@@ -187,6 +215,11 @@ def _shot(take: Take, shortfall: float | None) -> Shot:
         warnings.append(f"clipped ({clipped:.1%} of the samples at full scale): record it at a lower level")
     if speech.duration_s < SHORT_S:
         warnings.append(f"short: {speech.duration_s:.2f} s of speech")
+    if speech.level_db < QUIET_DB:
+        warnings.append(f"quiet: its loudest part is at {speech.level_db:.0f} dB of full scale: speak louder or nearer")
+    if places := _cut(take):
+        seen = f"speech {' and '.join(places)} with the recording and may be cut off"
+        warnings.append(f"{seen}: leave half a second of quiet before and after it")
     snr_db = None if take.noise_db is None else round(speech.level_db - take.noise_db, 1)
     if snr_db is not None and snr_db < NOISY_DB:
         warnings.append(f"noisy: the background is only {snr_db:.0f} dB below the speech")
@@ -204,6 +237,14 @@ def _shot(take: Take, shortfall: float | None) -> Shot:
         take=take.take,
         shortfall=round(shortfall or 0.0, 4),
     )
+
+
+def _cut(take: Take) -> list[str]:
+    """At which ends of the recording the speech seems cut off: `begins`, `ends`."""
+    samples, speech, edge = take.samples, take.speech, round(CUT_S * SAMPLE_RATE)
+    ends = {"begins": (speech.start_sample == 0, samples[:edge]), "ends": (speech.end_sample == len(samples), samples[-edge:])}
+    loud = 10 ** ((speech.level_db - CUT_DB) / 10)
+    return [place for place, (there, piece) in ends.items() if there and np.var(piece, dtype=np.float64) > loud]
 
 
 def _agreements(vectors: NDArray[np.float32]) -> list[float | None]:

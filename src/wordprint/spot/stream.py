@@ -26,10 +26,10 @@ from wordprint.model import Model
 from wordprint.records import Detection
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.mix import as_samples
-from wordprint.spot.correct import add_mistake
+from wordprint.spot.correct import add_mistake, add_shots
 from wordprint.spot.decide import Decider, Peak
 from wordprint.spot.enroll import enroll
-from wordprint.spot.enrollment import Enrollment
+from wordprint.spot.enrollment import Enrollment, Keyword
 from wordprint.spot.match import Matcher
 from wordprint.spot.microphone import Microphone
 from wordprint.spot.options import SpotConfig
@@ -81,16 +81,17 @@ class Spotter:
         self.model = model if isinstance(model, Model) else Model(model)
         check(config)
         self.config = config
-        where = "the enrollment" if isinstance(enrollment, Enrollment) else str(enrollment)
+        file = str(enrollment) if isinstance(enrollment, (str, Path)) else ""
         if enrollment is None:
             enrollment = Enrollment(self.model.name, self.model.digest)
         elif not isinstance(enrollment, Enrollment):
             enrollment = Enrollment.load(enrollment)
-        enrollment.check(self.model, where)
+        enrollment.check(self.model, file)
         self._enrollment: Enrollment = enrollment
         self._total: int | None = None  # length of the stream, once it has ended
         self._vectors: dict[Detection, NDArray[np.float32]] = {}
         self._candidate_vector = np.zeros(0, np.float32)
+        self._frames, self._powers = np.zeros((0, 0), np.float32), np.zeros(0)
         self._hop_frames = max(1, round(config.hop_s * SAMPLE_RATE / self.model.frame_samples))
         self._hold_samples = round(config.hold_s * SAMPLE_RATE)
         self._set_enrollment(enrollment)
@@ -186,6 +187,20 @@ class Spotter:
         self._enrollment = add_mistake(self._enrollment, detection.keyword, vector, label)
         self._matcher = Matcher(self._enrollment.keywords)
 
+    def missed(self, keyword: str, recordings: Sequence[Recording], *, sample_rate: int = SAMPLE_RATE) -> list[str]:
+        """The keyword was said in `recordings`, and not found: more shots of it. The stream goes on; returns what there is to say.
+
+        `sample_rate` (Hz) is that of recordings given as arrays. Raises EnrollmentError where none can be used.
+        """
+        self._enrollment = add_shots(self.model, self._enrollment, keyword, recordings, sample_rate)
+        if self.config.threshold is None:
+            self._decider.set_thresholds([word.threshold for word in self._enrollment.keywords])
+        self._listen_for(self._enrollment.keywords)
+        frames, powers = self._silent()  # before what was kept, where longer spans begin there
+        self._frames = np.concatenate([frames, self._frames])[-len(frames) :]
+        self._powers = np.concatenate([powers, self._powers])[-len(powers) :]
+        return problems_of(self.model, self._enrollment.named(keyword))
+
     def looks(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> Iterator[Look]:
         """What `process` decides on: a look for each block that the next samples complete, and in which spans end.
 
@@ -226,14 +241,17 @@ class Spotter:
 
     def reset(self) -> None:
         """Forget the audio heard so far; time starts again at 0."""
-        self._frames = np.tile(self.model.silence, (self._kept_frames, 1))
-        self._powers = np.zeros(self._kept_frames + self.model.delay_frames)
+        self._frames, self._powers = self._silent()
         self._state = self.model.silent_state
         self._pending = np.zeros(self.model.block_samples, np.float32)
         self._filled = 0
         self._looked = 0
         self._total = None
         self._decider.reset()
+
+    def _silent(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """What is kept of a stream in which nothing was heard: frames, and powers, the newest of which are of frames to come."""
+        return np.tile(self.model.silence, (self._kept_frames, 1)), np.zeros(self._kept_frames + self.model.delay_frames)
 
     def spot(self, audio: str | Path | NDArray[np.float32]) -> Iterator[Detection]:
         """Detections in a recording of any format and length, or in samples as for `process`, as they are found.
@@ -276,6 +294,11 @@ class Spotter:
             refractory_samples=round(self.config.refractory_s * SAMPLE_RATE),
             hold_samples=self._hold_samples,
         )
+        self._listen_for(keywords)
+        self.reset()
+
+    def _listen_for(self, keywords: Sequence[Keyword]) -> None:
+        """Compare spans with these, in their lengths, from the next block on."""
         self._matcher = Matcher(keywords)
         self._sounds = [codes_of(keyword.sounds, self.model.phones) for keyword in keywords]
         frame, lengths = self.model.frame_samples, self._matcher.lengths_s * SAMPLE_RATE
@@ -286,7 +309,6 @@ class Spotter:
         self._grids = [
             Grid.of(self._kept_frames, fresh, self._hop_frames, lengths / frame, lowest, at) for at in range(self._hop_frames)
         ]
-        self.reset()
 
     def _look(self) -> Look | None:
         """One look, at the end of a whole block; None where no span ends in it."""

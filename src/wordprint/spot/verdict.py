@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.speech.lexicon import Pronunciation
+from wordprint.spot.background import Heard
 from wordprint.spot.confuse import Confusable, confusable
 from wordprint.spot.enrollment import Keyword
-from wordprint.spot.expect import expected
+from wordprint.spot.expect import Expected, expected
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, looked_up
 from wordprint.spot.sayings import SHARES, sayings
 from wordprint.spot.shots import DOUBTFUL
+from wordprint.stages.units import readable_duration
 
 FEW_PHONES, MANY_PHONES = 4, 14
 """A keyword of fewer phones fires often; one of more is hard to say the same way twice."""
@@ -30,6 +32,8 @@ MOST_PER_HOUR = 3600 / SpotConfig().refractory_s
 """A keyword can't be reported more often."""
 SHOWN_PER_HOUR = (10.0, 1.0, 0.1)
 """False alarms per hour whose thresholds are told."""
+OFTEN = 0.5
+"""A keyword that is expected to miss so many of its sayings needs mending."""
 NEAR, NAMED = 0.02, 5
 """Texts whose spelling is this far below the threshold fire now and then; so many are named."""
 
@@ -51,6 +55,8 @@ class Verdict:
     """The same at `thresholds`, by false alarms per hour."""
     fires_on: tuple[str, ...]
     """Words and phrases that it also fires on, the likeliest first."""
+    heard: Heard | None = None
+    """What it fires on in a recording of the user's."""
 
     def to_json(self) -> dict[str, Any]:
         """For programs; without vectors."""
@@ -59,13 +65,16 @@ class Verdict:
             del keyword[name]
         for shot in keyword["shots"]:
             del shot["embedding"]
-        expected = {"expected_per_hour": self.per_hour, "thresholds": self.thresholds,
-                    "expected_missed": self.missed, "missed_at": self.missed_at, "fires_on": list(self.fires_on)}  # fmt: skip
-        return {**keyword, **expected, "problems": list(self.problems), "facts": list(self.facts)}
+        found: dict[str, Any] = {"expected_per_hour": self.per_hour, "thresholds": self.thresholds, "expected_missed": self.missed,
+                                 "missed_at": self.missed_at, "fires_on": list(self.fires_on)}  # fmt: skip
+        if (heard := self.heard) is not None:
+            per_hour = round(heard.rate.at(self.keyword.threshold), 4)
+            found["background"] = {"recording": heard.recording, "hours": round(heard.rate.hours, 4), "per_hour": per_hour}
+        return {**keyword, **found, "problems": list(self.problems), "facts": list(self.facts)}
 
 
-def verdict(model: Model, keyword: Keyword) -> Verdict:
-    """All that can be said of a keyword without any data but its own."""
+def verdict(model: Model, keyword: Keyword, heard: Heard | None = None) -> Verdict:
+    """All that can be said of a keyword without any data but its own, and what was `heard` in a background."""
     strings = spelling(model, keyword)
     prototypes = np.array(keyword.prototypes, np.float32)
     alike = confusable(model, keyword.keyword, strings, prototypes, unlike=phones_unlike(model, keyword))
@@ -74,12 +83,9 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
     if strings:
         phones = len(strings[0])
         facts.append(f"{phones} phones ({' '.join(strings[0])}): {_length(phones)}")
-    per_hour, thresholds, missed, missed_at = None, {}, None, {}
-    if (rates := expected(model, keyword)) is not None:
-        thresholds = {shown: found for shown in SHOWN_PER_HOUR if (found := rates.threshold(shown)) < 1}
-        if (said := sayings(model, keyword)) is not None:
-            missed = said.missed(keyword.threshold)
-            missed_at = {shown: said.missed(threshold) for shown, threshold in thresholds.items()}
+    per_hour, rates = None, expected(model, keyword)
+    thresholds, missed, missed_at = _missed(model, keyword, rates)
+    if rates is not None:
         if keyword.threshold < 1:
             per_hour = float(f"{min(rates.rate(keyword.threshold), MOST_PER_HOUR):.2g}")
             facts.append(
@@ -95,17 +101,22 @@ def verdict(model: Model, keyword: Keyword) -> Verdict:
             if others:
                 facts.append(f"other thresholds: {'; '.join(others)}")
         else:
-            problems.append(f"no threshold makes '{keyword.keyword}' rare enough in other speech: take another keyword or model")
+            problems.append(f"nothing sets off '{keyword.keyword}' at 1.00: set a lower threshold, or take another keyword")
+    if heard is not None:
+        facts.append(_fires_in(heard, keyword.threshold))
+        if not heard.tells:
+            problems.append(_too_short(heard, rates))
     fires_on = tuple(one.text for one in alike if one.similarity >= keyword.threshold - NEAR)[:NAMED]
     if fires_on:
         facts.append(f"also fires on: {', '.join(fires_on)}")
-    return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds, missed, missed_at, fires_on)
+    return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds, missed, missed_at, fires_on, heard)
 
 
 def problems_of(model: Model, keyword: Keyword, others: Sequence[Confusable] = ()) -> list[str]:
     """What went wrong in enrolling it; `others` are what a recording that doesn't sound like its name may say instead."""
     called = spelling(model, keyword) or looked_up(keyword.keyword, model.phones)
-    return [*keyword.warnings, *(_unlike_its_spelling(model, keyword, called, others) if called else [])]
+    unlike = _unlike_its_spelling(model, keyword, called, others) if called else []
+    return [*keyword.warnings, *unlike, *_often_missed(model, keyword)]
 
 
 def phones_unlike(model: Model, keyword: Keyword) -> Callable[[list[Pronunciation]], NDArray[np.float32]] | None:
@@ -123,6 +134,44 @@ def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
     if found := keyword.phones or keyword.sounds:
         return [tuple(string.split()) for string in found]
     return [] if keyword.shots and model.reads_phones else looked_up(keyword.keyword, model.phones)
+
+
+def _missed(model: Model, keyword: Keyword, rates: Expected | None) -> tuple[dict[float, float], float | None, dict[float, float]]:
+    """The `thresholds`, `missed` and `missed_at` of a Verdict."""
+    if rates is None:
+        return {}, None, {}
+    thresholds = {shown: found for shown in SHOWN_PER_HOUR if (found := rates.threshold(shown)) < 1}
+    if (said := sayings(model, keyword)) is None:
+        return thresholds, None, {}
+    return thresholds, said.missed(keyword.threshold), {shown: said.missed(one) for shown, one in thresholds.items()}
+
+
+def _often_missed(model: Model, keyword: Keyword) -> list[str]:
+    """That many of its sayings will be missed, and what to do: more false alarms too, the least of those shown that help."""
+    _, missed, missed_at = _missed(model, keyword, expected(model, keyword))
+    if missed is None or missed < OFTEN:
+        return []
+    ways = ["record it more often, by more people or in the room where it will be said", "take a longer keyword"]
+    if less := [shown for shown, share in missed_at.items() if share < missed]:
+        shown = min((shown for shown in less if missed_at[shown] < OFTEN), default=max(less))
+        ways.append(f"bear --false-alarms-per-hour {shown:g}, which misses {_share(missed_at[shown])}")
+    seen = f"'{keyword.keyword}' is expected to miss {_share(missed)} of its sayings, at {keyword.threshold:.2f}"
+    return [f"{seen}: {', or '.join(ways)}"]
+
+
+def _fires_in(heard: Heard, threshold: float) -> str:
+    per_hour, hours = heard.rate.at(threshold), heard.rate.hours
+    where, times = f"in {heard.recording} ({readable_duration(3600 * hours)})", round(per_hour * hours)
+    if not times:
+        return f"never fires {where}, at {threshold:.2f}"
+    often = "once" if times == 1 else f"{times} times"
+    return f"fires for nothing {often} {where}, {float(f'{per_hour:.2g}'):g} times an hour, at {threshold:.2f}"
+
+
+def _too_short(heard: Heard, rates: Expected | None) -> str:
+    so = "the speech in the model counts, too" if rates is not None else "its threshold may be too low"
+    takes = f"that takes {1 / heard.asked:.2g} h"
+    return f"{heard.recording} is too short to tell what fires {heard.asked:g} times in an hour ({takes}), so {so}"
 
 
 def _share(missed: float) -> str:

@@ -23,7 +23,7 @@ from wordprint.errors import InputError, ModelError
 from wordprint.stages.manifest import atomic_path, write_json, write_text
 from wordprint.train.network import Embedder, NetworkConfig
 
-SCHEMA = "wordprint.checkpoint/3"
+SCHEMA = "wordprint.checkpoint/2"
 BEST, LAST = "best", "last"
 WORDS, SPEAKERS = "training_words.txt", "training_speakers.txt"
 

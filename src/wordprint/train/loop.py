@@ -17,7 +17,6 @@ from wordprint.stages.manifest import write_jsonl
 from wordprint.stages.progress import Progress
 from wordprint.stages.shards import ctrl_c_sets
 from wordprint.train import checkpoint
-from wordprint.train.begin import Beginning, begin
 from wordprint.train.data import Batch, TrainingWords
 from wordprint.train.device import cpu_threads
 from wordprint.train.objective import Objective
@@ -63,7 +62,6 @@ class Fit:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             objective = Objective(config, words.phones, len(words.words), words.lessons.frames.shape[1] if words.lessons else 0)
-        self.beginning = self._begin(objective)
         words.frame_samples = objective.network.frame_samples
         # the encoder is 10–20 % faster so on CPUs (the keyword is missing from torch's annotations)
         self.objective: Objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -75,18 +73,6 @@ class Fit:
         self.cycles = [config.steps]
         """`steps` of each learning-rate cycle: more than one where a finished run was given more steps."""
         self._resume()
-
-    def _begin(self, objective: Objective) -> Beginning | None:
-        if self.config.begin_with is None:
-            return None
-        beginning, anew = begin(objective.network, self.config.begin_with)
-        self.progress.say(f"beginning with {beginning.name}" + (f"; begins anew: {', '.join(anew)}" if anew else ""))
-        if self.config.reader_alone:
-            objective.network.keeps_norms = True
-            for name, parameter in objective.named_parameters():
-                parameter.requires_grad_(name.startswith("network.reader."))
-        objective.network.train()
-        return beginning
 
     def run(self) -> dict[str, Any]:
         """Train to the last step; returns what the receipt tells of it."""
@@ -161,9 +147,7 @@ class Fit:
 
     def _record(self, row: dict[str, Any]) -> dict[str, Any]:
         """What a checkpoint says of itself."""
-        begun, corpora = self.beginning, self.words.dataset.metadata["corpora"]
-        materials = [*(begun.materials if begun else []), *corpora, *([self.words.lessons.material] if self.words.lessons else [])]
-        materials = list({one.get("name"): one for one in reversed(materials)}.values())[::-1]  # the first of each name
+        metadata = self.words.dataset.metadata
         return {
             "step": self.step,
             "validation": {key: value for key, value in row.items() if key.startswith("validation")} | self._validated_on(),
@@ -174,10 +158,8 @@ class Fit:
                 "seed": self.config.seed,
                 "loss": self.config.loss,
                 **({"cycles": self.cycles} if len(self.cycles) > 1 else {}),
-                **({"only": "reader"} if self.config.reader_alone else {}),
-                **({"began_with": {"name": begun.name, "digest": begun.digest, **begun.training}} if begun else {}),
             },
-            "bill_of_materials": materials,
+            "bill_of_materials": [*metadata["corpora"], *([self.words.lessons.material] if self.words.lessons else [])],
         }
 
     def _validated_on(self) -> dict[str, int]:
@@ -192,10 +174,7 @@ class Fit:
 
     def _resume(self) -> None:
         if self.fabric.is_global_zero:
-            heard = self.beginning
-            words = {*self.words.words, *(heard.words if heard else [])}
-            speakers = {*self.words.speakers, *(heard.speakers if heard else [])}
-            checkpoint.write_names(self.output, list(words), list(speakers))
+            checkpoint.write_names(self.output, self.words.words, self.words.speakers)
         state = checkpoint.read_state(self.output)
         if state is None:
             return

@@ -8,7 +8,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from wordprint.errors import ConfigError
 from wordprint.goodness import LEAST_LIKELY
@@ -17,7 +16,7 @@ from wordprint.stages.parts import find_part
 from wordprint.train.encoders import ENCODERS, Encoder
 from wordprint.train.features import FRONT_ENDS, FrontEnd
 from wordprint.train.heads import HEADS, Head, SpanHead
-from wordprint.train.phonetics import PhoneEncoder, reader
+from wordprint.train.phonetics import PhoneEncoder
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,12 @@ class Embedder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.keeps_norms = False
-        """Whether the normalisation of the encoder stays as it is in training, too."""
         self.front_end: FrontEnd = find_part(FRONT_ENDS, config.front_end, "front end")(config.n_features)
         self.encoder: Encoder = find_part(ENCODERS, config.encoder, "encoder")(config.n_features, config.channels)
         self.head: Head = find_part(HEADS, config.head, "head")(self.encoder.channels, config.embedding_size)
         channels, symbols = self.encoder.channels, len(config.phones)
         self.phones = PhoneEncoder(symbols, config.embedding_size, max(8, channels * 10 // 9)) if config.phones else None
-        self.reader = reader(channels, symbols + 1) if config.phones and config.reads_phones else None
+        self.reader = nn.Conv1d(channels, symbols + 1, 1) if config.phones and config.reads_phones else None
         self.frame_samples = self.front_end.hop_samples * self.encoder.stride
         if config.window_samples < self.frame_samples:
             shortest_s = self.frame_samples / config.sample_rate
@@ -72,14 +69,6 @@ class Embedder(nn.Module):
         with torch.no_grad():  # a head for one length of window learns it here
             self.eval()(torch.zeros(1, config.window_samples))
         self.train()
-
-    def train(self, mode: bool = True) -> Embedder:
-        super().train(mode)
-        if self.keeps_norms:
-            for module in self.encoder.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
 
     def features(self, waveforms: Tensor) -> Tensor:
         """(B, N) to (B, F, T) in float32, normalised."""
@@ -98,7 +87,7 @@ class Embedder(nn.Module):
 
     def pool_prepared(self, prepared: Tensor, spans: Tensor) -> Tensor:
         """What `prepare` gives and spans (B, R, 2) in frames to unit vectors (B, R, D)."""
-        heard = prepared if self.reader is None else prepared[..., : -len(self.config.phones) - 1]
+        heard = prepared if self.reader is None else prepared[..., : -self.reader.out_channels]
         return functional.normalize(cast(SpanHead, self.head).pool(heard, spans).float(), dim=2)
 
     def pool(self, frames: Tensor, spans: Tensor) -> Tensor:

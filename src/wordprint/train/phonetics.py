@@ -43,11 +43,6 @@ def audio_phone_loss(audio: Tensor, targets: Tensor, phones: Tensor, temperature
     return functional.cross_entropy(logits, targets) - 0.5 * found[says.any(dim=1)].mean()
 
 
-def reader(channels: int, outputs: int) -> nn.Sequential:
-    """Frames (B, C, T) to logits (B, outputs, T): what tells the phone of each frame, and stays with the network."""
-    return nn.Sequential(nn.Conv1d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv1d(2 * channels, outputs, 1))
-
-
 class FrameTask(nn.Module):
     """A linear layer that reads something off each frame (B, C, T) and is thrown away after training."""
 

@@ -43,7 +43,7 @@ def train(words: str | Path, output: str | Path, config: TrainConfig = TrainConf
     """
     check(config)
     quiet_libraries()
-    inputs = {"words": words, **{name: path for name in ("noise", "rir", "begin_with") if (path := getattr(config, name))}}
+    inputs = {"words": words, **{name: path for name, path in (("noise", config.noise), ("rir", config.rir)) if path}}
     fabric = make_fabric(config)
     if not fabric.is_global_zero:
         return _assist(fabric, words, Path(output), config)
@@ -95,14 +95,12 @@ def _prepare(fabric: Fabric, words: str | Path, output: Path, config: TrainConfi
     if sounds.unread:
         progress.say(f"{len(sounds.unread)} recordings of noise or rooms are left out, the first: {sounds.unread[0]}")
     taught = None
-    if config.teacher is not None and not config.reader_alone:
+    if config.teacher is not None:
         teacher = find_part(TEACHERS, config.teacher, "teacher")(cpu_threads(config))
         with fabric.rank_zero_first():  # the others read what the first has written
             taught = lessons(dataset, teacher, output / LESSONS, progress)
-    validation = None if config.reader_alone else ValidationWords.of(dataset, config)
-    if config.reader_alone:
-        progress.say("vectors stay as they are: keeping the last network")
-    elif validation is None:
+    validation = ValidationWords.of(dataset, config)
+    if validation is None:
         progress.say("no validation word has two tokens: keeping the last network instead of the best")
     else:
         counts = validation.counts()
