@@ -82,13 +82,14 @@ def verdict(model: Model, keyword: Keyword, heard: Heard | None = None) -> Verdi
     strings = spelling(model, keyword)
     prototypes = np.array(keyword.prototypes, np.float32)
     alike = confusable(model, keyword.keyword, strings, prototypes, unlike=phones_unlike(model, keyword))
-    problems = problems_of(model, keyword, alike)
+    rates = expected(model, keyword)
+    per_hour, foretold = None, _missed(model, keyword, rates)
+    thresholds, missed, missed_at = foretold
+    problems = [*_of_recordings(model, keyword, alike), *_often_missed(keyword, *foretold)]
     facts = []
     if strings:
         phones = len(strings[0])
         facts.append(f"{phones} phones ({' '.join(strings[0])}): {_length(phones)}")
-    per_hour, rates = None, expected(model, keyword)
-    thresholds, missed, missed_at = _missed(model, keyword, rates)
     if rates is not None:
         if keyword.threshold < 1:
             per_hour = float(f"{min(rates.rate(keyword.threshold), MOST_PER_HOUR):.2g}")
@@ -118,11 +119,16 @@ def verdict(model: Model, keyword: Keyword, heard: Heard | None = None) -> Verdi
     return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds, missed, missed_at, fires_on, heard)
 
 
-def problems_of(model: Model, keyword: Keyword, others: Sequence[Confusable] = ()) -> list[str]:
-    """What went wrong in enrolling it; `others` are what a recording that doesn't sound like its name may say instead."""
+def problems_of(model: Model, keyword: Keyword) -> list[str]:
+    """What went wrong in enrolling it, without what else its recordings may say."""
+    foretold = _missed(model, keyword, expected(model, keyword))
+    return [*_of_recordings(model, keyword), *_often_missed(keyword, *foretold)]
+
+
+def _of_recordings(model: Model, keyword: Keyword, others: Sequence[Confusable] = ()) -> list[str]:
+    """What is wrong with them; `others` are what one that doesn't sound like its name may say instead."""
     called = spelling(model, keyword) or looked_up(keyword.keyword, model.phones)
-    unlike = _unlike_its_spelling(model, keyword, called, others) if called else []
-    return [*keyword.warnings, *unlike, *_often_missed(model, keyword)]
+    return [*keyword.warnings, *(_unlike_its_spelling(model, keyword, called, others) if called else [])]
 
 
 def phones_unlike(model: Model, keyword: Keyword) -> Callable[[list[Pronunciation]], NDArray[np.float32]] | None:
@@ -163,9 +169,8 @@ def _missed(model: Model, keyword: Keyword, rates: Expected | None) -> tuple[dic
     return thresholds, said.missed(keyword.threshold), {shown: said.missed(one) for shown, one in thresholds.items()}
 
 
-def _often_missed(model: Model, keyword: Keyword) -> list[str]:
+def _often_missed(keyword: Keyword, _: dict[float, float], missed: float | None, missed_at: dict[float, float]) -> list[str]:
     """That many of its sayings will be missed, and what to do: more false alarms too, the least of those shown that help."""
-    _, missed, missed_at = _missed(model, keyword, expected(model, keyword))
     if missed is None or missed < OFTEN:
         return []
     ways = ["record it more often, by more people or in the room where it will be said", "take a longer keyword"]
