@@ -96,7 +96,7 @@ def main() -> None:
     options.add_argument("--targets", nargs="*", default=(), help="keywords of the stream (default: all that there are)")
     options.add_argument("--work", type=Path, default=Path("work/ablations"))
     options.add_argument("--steps", type=int, default=400)
-    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the recipe as it is (default: 0 1 2)")
     options.add_argument("--only", nargs="*", default=None, help="these variants alone")
     given = options.parse_args()
     recipe = read_toml(given.recipe, RunConfig)

@@ -1,7 +1,7 @@
 """What is nearly a keyword: how often "volume down" sets off "volume up", the words in another order, or half of them.
 
 Each phrase is enrolled from synthetic voices, from its spelling, and from both; other voices say it, and what is confused with it.
-A saying sets off a keyword where the code that listens live finds a hit in it. Two thresholds: the keyword's own, as enrollment
+A saying sets off a keyword where the code that listens live reports it. Two thresholds: the keyword's own, as enrollment
 sets it, and one that misses a twentieth of the keyword's own sayings, which shows how far the similarities alone tell the two
 apart. With --recorded the same is measured on people: two-word phrases of a folder that `align` wrote, their words alone, in the
 other order, and beside another word.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.espeak import Synthesiser
 from wordprint.speech.synthetic import Speaker, draw_speakers, speak
+from wordprint.spot.decide import Decider
 from wordprint.spot.enroll import enroll
 from wordprint.spot.enrollment import Enrollment, Keyword
 from wordprint.spot.options import SpotConfig
@@ -99,35 +100,97 @@ def enroll_typed(model: Model, how: dict[str, Any], texts: Sequence[str]) -> lis
     return [Enrolled(text, TYPED, enroll(model, text, **how).keywords[0]) for text in texts]
 
 
-def hear(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying]) -> NDArray[np.float64]:
-    """How alike each saying is to each keyword (S, W) where it is most alike; NaN where who says it enrolled the keyword."""
-    enrollment = Enrollment(model.name, model.digest, tuple(one.keyword for one in enrolled))
-    spotter = Spotter(model, enrollment, SpotConfig(threshold=-1.0))  # which reads the phones of all
-    scores = np.empty((len(sayings), len(enrolled)))
-    for row, saying in zip(scores, sayings, strict=True):
+@dataclass(frozen=True)
+class Heard:
+    """Looks of the live code at a saying: similarities (L, W + R) of keywords and then their rivals, and spans (L, W + R, 2)."""
+
+    end_samples: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+    spans: NDArray[np.int64]
+
+    def told(self, numbers: Sequence[int], bars: NDArray[np.float64], owners: Sequence[int]) -> set[int]:
+        """Which of the keywords of these numbers are reported where no others are enrolled, at their bars (W,). `owners` (R,) tell
+        whose the rivals are."""
+        own = [place for place, owner in enumerate(owners) if owner in numbers]
+        columns = [*numbers, *(len(bars) + place for place in own)]
+        config = SpotConfig()
+        decider = Decider(
+            bars[list(numbers)].tolist(),
+            refractory_samples=round(config.refractory_s * SAMPLE_RATE),
+            hold_samples=round(config.hold_s * SAMPLE_RATE),
+            owners=[list(numbers).index(owners[place]) for place in own],
+        )
+        looks = zip(self.end_samples.tolist(), self.similarities[:, columns], self.spans[:, columns], strict=True)
+        peaks = [decider.step(*look) for look in looks]
+        return {numbers[peak.keyword] for peak in [*peaks, decider.finish()] if peak is not None}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """S sayings and W keywords: which ask which (S, W), none by who enrolled it; how alike they are at most (S, W)."""
+
+    enrolled: Sequence[Enrolled]
+    sayings: Sequence[Saying]
+    heard: Sequence[Heard]
+    owners: Sequence[int]
+
+    @property
+    def strangers(self) -> NDArray[np.bool_]:
+        return np.array([[saying.speaker not in one.speakers for one in self.enrolled] for saying in self.sayings])
+
+    def scores(self) -> NDArray[np.float64]:
+        best = np.array([heard.similarities[:, : len(self.enrolled)].max(axis=0) for heard in self.heard], np.float64)
+        return np.where(self.strangers, best, np.nan)
+
+    def hits(self, places: NDArray[np.int64], bars: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """At which places (n, 2) of sayings and keywords the keyword is reported, enrolled alone, at bars (W,)."""
+        return np.array(
+            [number in self.heard[saying].told([number], bars, self.owners) for saying, number in places.tolist()], bool
+        )
+
+    def together(self, places: NDArray[np.int64], bars: NDArray[np.float64], said: str) -> NDArray[np.bool_] | None:
+        """The same where what is said is enrolled, too, in the same way; None where it never is."""
+        known = {(one.text, one.way, one.draw): number for number, one in enumerate(self.enrolled)}
+        others = [known.get((said, self.enrolled[number].way, self.enrolled[number].draw)) for number in places[:, 1]]
+        pairs = [
+            (saying, number, other) for (saying, number), other in zip(places.tolist(), others, strict=True) if other is not None
+        ]
+        if len(pairs) < len(places):
+            return None
+        return np.array(
+            [number in self.heard[saying].told([number, other], bars, self.owners) for saying, number, other in pairs], bool
+        )
+
+
+def hear(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying]) -> Asked:
+    """What the live code hears in each saying."""
+    rivals = [(number, rival) for number, one in enumerate(enrolled) for rival in one.keyword.rivals]
+    words = [replace(one.keyword, rivals=()) for one in enrolled]
+    words += [
+        replace(words[number], prototypes=one.prototypes, duration_s=one.duration_s, sounds=one.sounds, shots=())
+        for number, one in rivals
+    ]
+    spotter = Spotter(
+        model, Enrollment(model.name, model.digest, tuple(words)), SpotConfig(threshold=-1.0)
+    )  # which reads the phones of all
+    heard = []
+    for saying in sayings:
         spotter.reset()
-        looks = spotter.looks(np.pad(saying.samples, (SAMPLE_RATE // 4, SAMPLE_RATE)))
-        row[:] = np.max([look.similarities for look in looks], axis=0)
-        row[[saying.speaker in one.speakers for one in enrolled]] = np.nan
-    return scores
+        looks = list(spotter.looks(np.pad(saying.samples, (SAMPLE_RATE // 4, SAMPLE_RATE))))
+        ends = np.array([look.end_sample for look in looks])
+        heard.append(Heard(ends, np.array([look.similarities for look in looks]), np.array([look.spans for look in looks])))
+    return Asked(enrolled, sayings, heard, [number for number, _ in rivals])
 
 
-def thresholds(
-    enrolled: Sequence[Enrolled], sayings: Sequence[Saying], scores: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
+def thresholds(asked: Asked) -> dict[str, NDArray[np.float64]]:
     """By name, the threshold (W,) of each keyword; that which misses a share of its own sayings is one of their similarities."""
-    names = np.array([saying.text for saying in sayings])
-    missing = np.full(len(enrolled), np.nan)
-    for number, one in enumerate(enrolled):
+    scores, names = asked.scores(), np.array([saying.text for saying in asked.sayings])
+    missing = np.full(len(asked.enrolled), np.nan)
+    for number, one in enumerate(asked.enrolled):
         mine = np.sort(scores[(names == one.text) & ~np.isnan(scores[:, number]), number])
         missing[number] = mine[int(MISSED * len(mine))] if len(mine) else np.nan
-    own = np.array([one.keyword.threshold for one in enrolled])
+    own = np.array([one.keyword.threshold for one in asked.enrolled])
     return {"own": own, f"{MISSED:.0%} missed": missing}
-
-
-def hits(scores: NDArray[np.float64], places: NDArray[np.int64], bars: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which places (n, 2) of the scores are at or above their keywords' bars (W,)."""
-    return np.asarray(scores[tuple(places.T)] >= bars[places[:, 1]])
 
 
 def share(hit: NDArray[np.bool_], places: NDArray[np.int64]) -> str:
@@ -137,23 +200,10 @@ def share(hit: NDArray[np.bool_], places: NDArray[np.int64]) -> str:
     return f"{100 * value:.0f} ({100 * low:.0f}–{100 * high:.0f})"
 
 
-def share_together(
-    scores: NDArray[np.float64], places: NDArray[np.int64], bars: NDArray[np.float64], enrolled: Sequence[Enrolled], said: str
-) -> str:
-    """As `share`, where what is said is enrolled too, in the same way: the keyword further above its threshold is told."""
-    known = {(one.text, one.way, one.draw): number for number, one in enumerate(enrolled)}
-    rivals = [known.get((said, enrolled[number].way, enrolled[number].draw)) for number in places[:, 1]]
-    if None in rivals:
-        return "–"
-    margins = scores - bars
-    mine, other = margins[tuple(places.T)], margins[places[:, 0], np.array(rivals, np.int64)]
-    return share((mine >= 0) & (mine > other), places)
-
-
 def print_pairs(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying], rows: Sequence[Row]) -> None:
     """A table for each way to enroll, and in how many of its rows the goal is met."""
-    scores = hear(model, enrolled, sayings)
-    bars = thresholds(enrolled, sayings, scores)
+    asked = hear(model, enrolled, sayings)
+    strangers, bars = asked.strangers, thresholds(asked)
     *kept, last = bars  # what the last one misses is in its name
     heads = [f"{what}, {bar}" for bar in kept for what in ("found", "fires")]
     for way in dict.fromkeys(one.way for one in enrolled):
@@ -164,18 +214,18 @@ def print_pairs(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Sa
         )
         for row in rows:
             members = [n for n, one in enumerate(enrolled) if one.way == way and row.keyword in (None, one.text)]
-            own = asked(scores, enrolled, sayings, members, lambda one, saying: saying.text == one.text)
-            other = asked(scores, enrolled, sayings, members, row.confused)
+            own = places_of(asked, strangers, members, lambda one, saying: saying.text == one.text)
+            other = places_of(asked, strangers, members, row.confused)
             if not len(other) or not len(own):
                 continue
-            cells = [share(hits(scores, places, bars[bar]), places) for bar in kept for places in (own, other)]
+            hits = {(bar, which): asked.hits(places, bars[bar]) for bar in kept for which, places in enumerate((own, other))}
+            cells = [share(hit, (own, other)[which]) for (_, which), hit in hits.items()]
             said = str(len(np.unique(other[:, 0])))
-            together = share_together(scores, other, bars[kept[0]], enrolled, row.said)
-            table.append(
-                (row.keyword or "phrases", row.said, said, *cells, share(hits(scores, other, bars[last]), other), together)
-            )
+            both = asked.together(other, bars[kept[0]], row.said)
+            cells += [share(asked.hits(other, bars[last]), other), "–" if both is None else share(both, other)]
+            table.append((row.keyword or "phrases", row.said, said, *cells))
             for bar in kept:
-                found, fires = (hits(scores, places, bars[bar]).mean() for places in (own, other))
+                found, fires = (hits[bar, which].mean() for which in range(2))
                 good[bar] += fires <= GOAL
                 useful[bar] += fires <= GOAL and found >= FOUND
         print(f"\n{way}, %:", flush=True)
@@ -185,19 +235,15 @@ def print_pairs(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Sa
             print(f"{way}, {bar}: {goal}, and {useful[bar]} of these find the keyword {FOUND:.0%} of the time", flush=True)
 
 
-def asked(
-    scores: NDArray[np.float64],
-    enrolled: Sequence[Enrolled],
-    sayings: Sequence[Saying],
-    members: Sequence[int],
-    which: Callable[[Enrolled, Saying], bool],
+def places_of(
+    asked: Asked, strangers: NDArray[np.bool_], members: Sequence[int], which: Callable[[Enrolled, Saying], bool]
 ) -> NDArray[np.int64]:
-    """Places (n, 2) in the scores of the sayings that are asked of these keywords."""
+    """Places (n, 2) of the sayings that are asked of these keywords."""
     found = [
         (row, number)
         for number in members
-        for row, saying in enumerate(sayings)
-        if which(enrolled[number], saying) and not np.isnan(scores[row, number])
+        for row, saying in enumerate(asked.sayings)
+        if which(asked.enrolled[number], saying) and strangers[row, number]
     ]
     return np.array(found, np.int64).reshape(-1, 2)
 

@@ -70,18 +70,23 @@ def test_confusable_pairs_are_a_table_for_each_way_to_enroll() -> None:
 
 def test_what_is_confused_with_a_phrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from confusable_pairs import KINDS, Enrolled, hits, kind_of, share, share_together
+    from confusable_pairs import KINDS, Asked, Enrolled, Heard, Saying, kind_of, share
 
     said = ["on lights", "lights", "on", "lights off", "turn on", "lights on", "on on", "off lights", "lights on now", "up"]
     assert [kind_of("lights on", text) for text in said] == [*KINDS, None, None, None, None, None]
-    scores, places = np.array([[0.5, 0.1], [0.4, 0.9], [np.nan, 0.2]]), np.array([[0, 0], [1, 0], [0, 1], [1, 1], [2, 1]])
-    assert share(hits(scores, places, np.array([0.45, 0.2])), places) == "60 (21–94)"  # three of five, by three sayings
-    enrolled = [Enrolled(text, "typed", None) for text in ("lights on", "lights off")]
-    asked = places[[0, 1]]  # "lights on" in the first two sayings: 0.05 above its bar while the other is below, 0.05 below it
-    assert share_together(scores, asked, np.array([0.45, 0.2]), enrolled, "lights off") == "50 (9–91)"
-    assert share_together(scores, asked, np.array([0.3, 0.2]), enrolled, "lights off") == "50 (9–91)"  # the other is further above
-    assert share_together(scores, asked, np.array([0.3, 0.95]), enrolled, "lights off") == "100 (34–100)"
-    assert share_together(scores, asked, np.array([0.45, 0.2]), enrolled, "lights up") == "–"
+    spans = np.array([[[0, 100]] * 3])
+    heard = [Heard(np.array([1000]), np.array([alike]), spans) for alike in ([0.5, 0.1, 0.0], [0.4, 0.9, 0.0], [0.5, 0.2, 0.6])]
+    enrolled = [Enrolled("lights on", "typed", None), Enrolled("lights off", "typed", None, frozenset({"ann"}))]
+    sayings = [Saying("", who, np.zeros(0)) for who in ("ann", "bob", "eve")]
+    asked = Asked(enrolled, sayings, heard, owners=[0])  # a rival of "lights on", nearer than it in the last saying
+    assert asked.strangers.tolist() == [[True, False], [True, True], [True, True]]
+    bars, first, both = np.array([0.45, 0.2]), np.array([[0, 0], [1, 0], [2, 0]]), np.array([[0, 0], [1, 1], [2, 1]])
+    assert asked.hits(first, bars).tolist() == [True, False, False]
+    assert asked.hits(first, np.array([0.3, 0.2])).tolist() == [True, True, False]
+    assert share(asked.hits(both, bars), both) == "100 (44–100)"
+    assert asked.together(first, np.array([0.3, 0.2]), "lights off").tolist() == [True, False, False]  # the other is further above
+    assert asked.together(first, np.array([0.3, 0.95]), "lights off").tolist() == [True, True, False]
+    assert asked.together(first, bars, "lights up") is None
 
 
 def test_detections_are_right_where_the_word_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

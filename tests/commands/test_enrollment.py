@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from toy_model import padded, stream_of, word, write_model
 from wordprint.cli import main
 from wordprint.speech.audio import write_audio
+from wordprint.speech.espeak import Synthesiser
+from wordprint.speech.synthetic import draw_speakers, speak
 from wordprint.spot.enrollment import Enrollment
 
 
@@ -174,7 +177,7 @@ def test_keywords_are_listed_renamed_tested_and_removed(here, capsys):
         (["keywords", "rename", "x"], "1 name after 'rename'; expected 2; wordprint keywords [KEYWORDS.json] rename KEYWORD NEW"),
         (["keywords", "remove", "blue"], "no keyword is called 'blue'; expected 'red'"),
         (["keywords", "rename", "red", " "], "the keyword is empty"),
-        (["correct", "red"], "a keyword and recordings of its mistakes are needed"),
+        (["correct", "red"], "a keyword and its mistakes are needed: recordings, or what was said"),
         (["enroll"], "error"),
         (["enroll", "red", "--recordings-alone"], "'red' has no recordings, and recordings_alone is set"),
         (["enroll", "red", "red0.wav", "--threshold", "0.5", "--false-alarms-per-hour", "1"], "are both set"),
@@ -284,3 +287,39 @@ def test_a_link_stays_a_link_and_a_mode_a_mode(here):
     assert Path("link.json").is_symlink()
     assert Path("real.json").stat().st_mode & 0o777 == 0o600
     assert len(Enrollment.load("real.json").keywords) == 2
+
+
+def test_what_was_said_instead_is_told_apart(tmp_path, monkeypatch, capsys):
+    """With the model that comes with the package, and a synthetic voice."""
+    monkeypatch.chdir(tmp_path)
+    with Synthesiser() as synthesiser:
+        voice = draw_speakers(2, seed=1)[1]
+        for name in ("lights on", "lights off"):
+            said, _ = speak(synthesiser, name, voice, np.random.default_rng(0))
+            write_audio(Path(f"{name.split()[1]}.wav"), np.pad(said, 8000))
+    assert main(["enroll", "lights on"]) == 0
+    assert "told apart from: lights off" in capsys.readouterr().out.splitlines()
+    assert main(["correct", "lights on", "--said", "night  song"]) == 0
+    assert capsys.readouterr().out == "'lights on' is told apart from 'night song' now\n"
+    assert main(["keywords"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(", told apart from lights off, night song")
+    assert main(["keywords", "test", "on.wav", "off.wav"]) == 0
+    on, off = capsys.readouterr().out.splitlines()
+    assert on.startswith("on.wav: lights on: 0.")
+    assert "but" not in on
+    assert re.search(r" 0.\d\d ≥ 0.\d\d at .* s, but 0.\d\d 'lights off'$", off)
+    assert main(["spot", "on.wav", "off.wav"]) == 0
+    assert capsys.readouterr().out.count("lights on") == 1
+    assert main(["info", "keywords.json"]) == 0
+    assert "night song" in capsys.readouterr().out
+    for arguments, message in (
+        (["--said", "lights"], "'lights' is 'lights on' or its beginning; expected something else that it is taken for"),
+        (["on.wav", "--missed", "--said", "x"], "missed and said are both set; expected one of them"),
+    ):
+        assert main(["correct", "lights on", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    damaged = json.loads(Path("keywords.json").read_text())
+    damaged["keywords"][0]["rivals"][0]["sounds"] = ["X"]
+    Path("keywords.json").write_text(json.dumps(damaged))
+    assert main(["spot", "on.wav"]) == 2
+    assert "keywords.json is damaged: 'lights on' has phones X" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -57,16 +58,18 @@ def tones(tmp_path: Path) -> tuple[Model, Enrollment, np.ndarray]:
 
 
 def phones(tmp_path: Path) -> tuple[Model, Enrollment, np.ndarray]:
-    """The model that ships, which reads phones: two typed keywords, one of a recording, and synthetic voices that say them."""
+    """The model that ships, which reads phones: two typed keywords, one of a recording, and synthetic voices that say them and its
+    opposite, which it is told apart from."""
     model, voices = Model(), draw_speakers(3, seed=5)
     enrollment = enroll(model, "kitchen light", config=SpotConfig(threshold=0.1))
     enrollment = enroll(model, "bedroom light", config=SpotConfig(threshold=0.1), enrollment=enrollment)
     said = []
     with Synthesiser() as synthesiser:
-        for number, (text, voice) in enumerate(product(("kitchen light", "volume up", "bedroom light"), voices)):
+        for number, (text, voice) in enumerate(product(("kitchen light", "volume up", "bedroom light", "volume down"), voices)):
             said += [speak(synthesiser, text, voice, np.random.default_rng(number))[0], np.zeros(12_000, np.float32)]
-    enrollment = enroll(model, "volume up", [said[6]], enrollment=enrollment)
+    enrollment = enroll(model, "volume up", [said[6]], enrollment=enrollment).with_threshold("volume up", 0.1)
     assert all(keyword.sounds for keyword in enrollment.keywords)
+    assert enrollment.listened()[1] == (2,)
     return model, enrollment, np.concatenate(said)
 
 
@@ -99,6 +102,9 @@ def test_the_page_finds_what_python_finds(tmp_path, made, served, onnxruntime_we
     write_page(model, enrollment, tmp_path / "page", onnxruntime_web=onnxruntime_web)
     expected = list(Spotter(model, enrollment).spot(stream))
     assert len(expected) >= 3
+    if made is phones:
+        none = replace(enrollment, keywords=tuple(replace(word, rivals=()) for word in enrollment.keywords))
+        assert len(list(Spotter(model, none).spot(stream))) > len(expected)
     page, wrong = chromium.new_page(), []
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -52,6 +52,21 @@ def test_corrections_go_on_with_the_stream(model, enrollment):
     assert (places(before), places(after)) == ({1, 3}, {5})
 
 
+def test_what_was_said_instead_is_told_apart_from_then_on(reading, monkeypatch):
+    """'red' sounds of R; a person says that what was taken for it sounds of G."""
+    monkeypatch.setattr("wordprint.spot.rivals.pronounce", lambda text: ([tuple(text.split())], []))
+    spotter, middle = Spotter(reading, config=SpotConfig(threshold=0.6)), round(4.2 * RATE)
+    spotter.enroll("red", [padded(word("red", seed=seed), seed=seed) for seed in range(2)], phones="R")
+    found = [one for one in spotter.process(STREAM[:middle]) if places([one]) == {3}]
+    spotter.correct(found[0], said="G")
+    (made,) = spotter.enrollment.keywords
+    assert ([one.text for one in made.rivals], len(made.mistakes)) == (["G"], 1)
+    assert 5 in places(spotter.process(STREAM[middle:]))
+    with pytest.raises(InputError, match="'R' is 'red' or its beginning"):
+        spotter.correct(found[0], said="R")
+    assert len(spotter.enrollment.keywords[0].mistakes) == 1
+
+
 def test_a_detection_of_another_spotter_is_refused(model, enrollment):
     (first, *_) = Spotter(model, enrollment).spot(STREAM)
     with pytest.raises(InputError, match="no such detection of 'red' is remembered; expected one of the last 50"):

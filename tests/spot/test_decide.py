@@ -108,6 +108,52 @@ def test_minus_infinity_is_no_look_at_all():
     assert decide([-np.inf, -np.inf]) == []
 
 
+def against_rivals(looks: list, owners=(0,), thresholds=(0.5,), refractory: int = 300, hold: int = HOP) -> list[tuple[int, int]]:
+    """(keyword, end sample) of the detections where each look gives keywords and then rivals as (similarity, span)."""
+    decider = Decider(thresholds, refractory_samples=refractory, hold_samples=hold, owners=owners)
+    peaks = []
+    for number, look in enumerate(looks, 1):
+        similarities, spans = zip(*look, strict=True)
+        peaks.append(decider.step(number * HOP, similarities, spans))
+    return [(peak.keyword, peak.end_sample) for peak in [*peaks, decider.finish()] if peak is not None]
+
+
+HERE, MOSTLY, BESIDE = (0, 100), (20, 110), (60, 200)
+NOTHING = (0.0, HERE)
+
+
+@pytest.mark.parametrize(
+    ("looks", "found"),
+    [
+        ([[(0.8, HERE), (0.9, HERE)]], []),
+        ([[(0.8, HERE), (0.8, HERE)]], [(0, 100)]),  # as near as the keyword: not nearer
+        ([[(0.8, HERE), (0.9, BESIDE)]], [(0, 100)]),  # of other sound
+        ([[(0.8, HERE), (0.9, MOSTLY)]], []),
+        ([[(0.8, HERE), NOTHING], [NOTHING, (0.9, HERE)]], []),  # during the hold
+        ([[(0.8, HERE), NOTHING], [NOTHING, NOTHING], [NOTHING, (0.9, HERE)]], [(0, 100)]),  # after it
+        ([[NOTHING, (0.9, HERE)], [NOTHING, NOTHING], [(0.8, MOSTLY), NOTHING]], []),  # in the refractory period
+        ([[NOTHING, (0.9, HERE)], [NOTHING, NOTHING], [NOTHING, NOTHING], [(0.8, MOSTLY), NOTHING]], [(0, 400)]),  # after it
+        ([[(0.8, HERE), (0.9, HERE)], [(0.95, HERE), NOTHING]], [(0, 200)]),  # nearer than the rival was
+        ([[(0.4, HERE), (0.45, HERE)], [(0.6, HERE), (0.4, HERE)]], [(0, 200)]),  # the rival is no hit
+    ],
+)
+def test_a_keyword_is_not_told_where_a_rival_is_nearer(looks, found):
+    assert against_rivals(looks) == found
+
+
+def test_a_rival_beats_no_other_keyword_and_nothing_is_deaf_for_it():
+    looks = [[(0.8, HERE), (0.6, HERE), (0.9, HERE)], [(0.8, HERE), (0.7, HERE), (0.0, HERE)], [NOTHING, NOTHING, NOTHING]]
+    assert against_rivals(looks, thresholds=(0.5, 0.5)) == [(1, 200)]
+    assert against_rivals(looks, thresholds=(0.5, 0.5), owners=(1,)) == [(0, 100)]
+
+
+def test_a_rival_has_the_threshold_of_its_keyword():
+    decider = Decider([0.5, 0.8], refractory_samples=300, hold_samples=HOP, owners=(1, 0))
+    assert decider.margins([0.5, 0.8, 0.9, 0.4]) == pytest.approx([0, 0, 0.1, -0.1])
+    decider.set_thresholds([0.6, 0.7], (1,))
+    assert decider.margins([0.5, 0.8, 0.9]) == pytest.approx([-0.1, 0.1, 0.2])
+
+
 def test_times_must_not_be_negative():
     with pytest.raises(ConfigError, match="0 or more"):
         Decider([0.5], refractory_samples=-1, hold_samples=0)

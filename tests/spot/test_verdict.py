@@ -49,14 +49,14 @@ def test_recordings_that_hold_something_else_are_told(model):
     assert not any(line.startswith("recording 1") for line in problems)
 
 
-def test_the_opposite_command_is_named_where_it_may_set_the_keyword_off(bundled):
-    spotter = Spotter(bundled)
-    for name, named in (("lights on", ["lights off"]), ("stop the music", ["start the music"]), ("turn on", []), ("alexa", [])):
-        spotter.enroll(name)
-        found = verdict(bundled, spotter.enrollment.named(name))
-        hints = [fact for fact in found.facts if "enroll that as well" in fact]
-        assert [text for text in named if text not in found.fires_on[: len(named)]] == []
-        assert hints == [f"where '{text}' is said to it, too, enroll that as well: the two are then told apart" for text in named]
+def test_what_it_is_told_apart_from_is_named(bundled):
+    made = None
+    for name, apart in (("lights on", ["lights off"]), ("stop the music", ["start the music"]), ("alexa", [])):
+        made = enroll(bundled, name, enrollment=made)
+        found = verdict(bundled, made.named(name))
+        assert [fact for fact in found.facts if "told apart" in fact] == [f"told apart from: {text}" for text in apart]
+        assert not set(apart).intersection(found.fires_on)
+        assert found.to_json()["rivals"] == apart
 
 
 def test_another_word_is_told_by_what_it_sounds_like_and_fires_on(bundled):

@@ -14,7 +14,7 @@ from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputErro
 from wordprint.model import Model
 from wordprint.spot.background import Background
 from wordprint.spot.best import best_spans
-from wordprint.spot.correct import add_mistake, add_shots, refuse_own
+from wordprint.spot.correct import add_mistake, add_rival, add_shots, refuse_own
 from wordprint.spot.enrollment import Enrollment, Keyword, tidy_name
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.source import is_pipe
@@ -77,29 +77,36 @@ def enroll(
     print(f"'{keyword.keyword}' enrolled {_from(keyword)}, threshold {keyword.threshold:.2f} {where} {output}{kept}")
 
 
-def correct(arguments: tuple[str, ...], missed: bool, threshold: float | None) -> None:
+def correct(arguments: tuple[str, ...], missed: bool, said: str | None, threshold: float | None) -> None:
     name, arguments = first_that_ends(".onnx", arguments)
     file, arguments = first_that_ends(".json", arguments)
-    if not arguments or (len(arguments) < 2 and (missed or threshold is None)):
-        usage = 'wordprint correct [KEYWORDS.json] "lights on" false-alarm.wav …, or missed.wav … --missed'
-        raise ConfigError("a keyword and recordings of its mistakes are needed", remedy=usage)
+    if not arguments or (len(arguments) < 2 and (missed or (threshold is None and said is None))):
+        usage = (
+            'wordprint correct [KEYWORDS.json] "hey archie" false-alarm.wav …, or --said "hey charlie", or missed.wav … --missed'
+        )
+        raise ConfigError("a keyword and its mistakes are needed: recordings, or what was said", remedy=usage)
+    if missed and said is not None:
+        raise ConfigError("missed and said are both set", expected="one of them: the keyword was said, or something else")
     path, model = Path(file or DEFAULT), Model(name)
     with alone_with(path):
         enrollment = Enrollment.load(path)
         enrollment.check(model, str(path))
-        enrollment, bad = _corrected(model, enrollment, arguments, missed, threshold)
+        enrollment, bad = _corrected(model, enrollment, arguments, missed, said, threshold)
         enrollment.save(path)
     if bad:
         raise InputError(f"{bad} of {len(arguments) - 1} recordings could not be used", remedy="see the lines above")
 
 
 def _corrected(
-    model: Model, enrollment: Enrollment, arguments: tuple[str, ...], missed: bool, threshold: float | None
+    model: Model, enrollment: Enrollment, arguments: tuple[str, ...], missed: bool, said: str | None, threshold: float | None
 ) -> tuple[Enrollment, int]:
     """The enrollment as it is then, and how many false alarms could not be used."""
     keyword, recordings = enrollment.named(arguments[0]), arguments[1:]
     if missed:
         enrollment = add_shots(model, enrollment, keyword.keyword, recordings)
+    if said is not None:
+        enrollment = add_rival(model, enrollment, keyword.keyword, said)
+        print(f"'{keyword.keyword}' is told apart from '{tidy_name(said)}' now")
     if threshold is not None:
         enrollment = enrollment.with_threshold(keyword.keyword, threshold)
     made = enrollment.named(keyword.keyword)
@@ -180,7 +187,10 @@ def _list(path: Path, enrollment: Enrollment, names: list[str], model: str | Non
     _require(names, 0, "list")
     for keyword in enrollment.keywords:
         mistakes = f", {len(keyword.mistakes)} mistakes corrected" if keyword.mistakes else ""
-        print(f"{keyword.keyword}: {_from(keyword)}, {keyword.duration_s:.2f} s, threshold {keyword.threshold:.2f}{mistakes}")
+        apart = f", told apart from {', '.join(one.text for one in keyword.rivals)}" if keyword.rivals else ""
+        print(
+            f"{keyword.keyword}: {_from(keyword)}, {keyword.duration_s:.2f} s, threshold {keyword.threshold:.2f}{mistakes}{apart}"
+        )
     if not enrollment.keywords:
         print(f"no keyword is enrolled in {path}")
 
@@ -208,20 +218,30 @@ def _test(path: Path, enrollment: Enrollment, names: list[str], model: str | Non
         raise ConfigError("no recording was named", remedy="wordprint keywords test RECORDING…")
     engine = Model(model)
     enrollment.check(engine, str(path))
+    listened, owners = enrollment.listened()
     bad = 0
     for recording in names:
         try:
-            found = best_spans(engine, enrollment, recording)
+            found = best_spans(engine, replace(enrollment, keywords=listened), recording)
         except AudioError as error:
             if len(names) == 1:
                 raise
             print(f"skipped: {error}", file=sys.stderr)
             bad += 1
             continue
-        for keyword, best in zip(enrollment.keywords, found, strict=True):
+        count = len(enrollment.keywords)
+        rivals = list(zip(owners, listened[count:], found[count:], strict=True))
+        for number, (keyword, best) in enumerate(zip(enrollment.keywords, found[:count], strict=True)):
             sign = "≥" if best.similarity >= keyword.threshold else "<"
             place = f"{best.onset_s:.2f}–{best.offset_s:.2f} s"
-            print(f"{recording}: {keyword.keyword}: {best.similarity:.2f} {sign} {keyword.threshold:.2f} at {place}")
+            nearer = [
+                f", but {other.similarity:.2f} '{rival.keyword}'"
+                for owner, rival, other in rivals
+                if owner == number and other.similarity > max(best.similarity, keyword.threshold)
+            ]
+            print(
+                f"{recording}: {keyword.keyword}: {best.similarity:.2f} {sign} {keyword.threshold:.2f} at {place}{''.join(nearer)}"
+            )
     if bad:
         raise InputError(f"{bad} of {len(names)} recordings could not be listened to", remedy="see the lines above")
 

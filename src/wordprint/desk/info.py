@@ -158,7 +158,10 @@ def _enrollment(path: Path) -> Facts:
         figures = {"keyword": word.keyword, "threshold": word.threshold, "duration_s": word.duration_s}
         said = {"phones": list(word.phones), "sounds": list(word.sounds), "guessed": list(word.guessed), "voices": word.voices}
         mistakes = [{"recording": one.recording, "similarity": one.similarity} for one in word.mistakes]
-        keywords.append({**figures, **said, "shots": shots, "rejected": list(word.rejected), "mistakes": mistakes})
+        rivals = [one.text for one in word.rivals]
+        keywords.append(
+            {**figures, **said, "shots": shots, "rejected": list(word.rejected), "mistakes": mistakes, "rivals": rivals}
+        )
     return {"model": enrollment.model, "model_digest": enrollment.model_digest, "keywords": keywords}
 
 

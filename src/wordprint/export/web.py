@@ -65,9 +65,10 @@ def write_page(
 
 def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[str, Any]:
     """All that the page's spotter needs to know besides the ONNX files."""
-    matcher = Matcher(enrollment.keywords)
+    listened, owners = enrollment.listened()
+    matcher = Matcher(listened)
     allowed = matcher.allowed()
-    keywords = [
+    words = [
         {
             "keyword": word.keyword,
             "threshold": word.threshold if config.threshold is None else config.threshold,
@@ -76,7 +77,7 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
             "sounds": codes_of(word.sounds, model.phones),
             "lengths": np.flatnonzero(allowed[:, number]).tolist(),
         }
-        for number, word in enumerate(enrollment.keywords)
+        for number, word in enumerate(listened)
     ]
     return {
         "model": model.name,
@@ -102,7 +103,8 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
             "of_sound": OF_SOUND,
             "columns": len(model.phones) + 1 if model.reads_phones else 0,
         },
-        "keywords": keywords,
+        "keywords": words[: len(enrollment.keywords)],
+        "rivals": [word | {"owner": owner} for word, owner in zip(words[len(enrollment.keywords) :], owners, strict=True)],
     }
 
 

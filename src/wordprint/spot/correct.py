@@ -1,4 +1,5 @@
-"""Mistakes remembered: a false alarm becomes a vector that spans must be further from than from the keyword; no retraining."""
+"""Mistakes remembered: a false alarm becomes a vector that spans must be further from than from the keyword, and what was said
+instead a rival that is heard, too; no retraining."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from wordprint.errors import EnrollmentError
 from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.speech.audio import SAMPLE_RATE
-from wordprint.spot.enrollment import Enrollment, Keyword, Mistake
+from wordprint.spot.enrollment import Enrollment, Keyword, Mistake, plain_name
 from wordprint.spot.expect import threshold_of_same_rate
+from wordprint.spot.rivals import rival, with_rivals
 from wordprint.spot.shots import Recording, compared, joined, listed, make_shots, read_takes, rounded
 from wordprint.spot.spans import likely_duration_s
 
@@ -31,6 +33,15 @@ def add_mistake(enrollment: Enrollment, name: str, vector: NDArray[np.float32], 
     similarity = float((np.array(keyword.prototypes, np.float32) @ vector).max())
     made = Mistake(label, round(similarity, 4), rounded(vector))
     return enrollment.add(replace(keyword, mistakes=(*keyword.mistakes, made)[-MOST_MISTAKES:]))
+
+
+def add_rival(model: Model, enrollment: Enrollment, name: str, text: str) -> Enrollment:
+    """With the keyword told apart from a text that it was taken for. Raises EnrollmentError where the sounds of the keyword aren't
+    known, InputError for a text that can't be told apart from it."""
+    keyword = enrollment.named(name)
+    made = rival(model, keyword, text)
+    others = [one for one in keyword.rivals if plain_name(one.text) != plain_name(text)]
+    return enrollment.add(replace(keyword, rivals=(*others, made)))
 
 
 def refuse_own(model: Model, keyword: Keyword, recording: Recording) -> None:
@@ -71,4 +82,5 @@ def add_shots(
         rejected=(*keyword.rejected, *rejected),
         voices=0,
     )
+    made = with_rivals(model, made, [one.text for one in keyword.rivals])
     return enrollment.add(replace(made, threshold=threshold_of_same_rate(model, keyword, made)))

@@ -6,6 +6,7 @@ so that the answer depends on the audio alone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,23 +37,31 @@ class Decider:
     - For `refractory_samples` after a decided peak, hits of its keyword are ignored, and of others where their spans share half of
       the shorter with its span, or nothing is known of spans.
     - A keyword that was detected is not detected again before its run of hits has ended: a plateau is one detection.
+    - A hit is none, and a candidate is not decided, where a rival of the keyword had a larger margin within the refractory period
+      and their spans share half of the shorter: something else was said.
+
+    `thresholds` (W,) are those of the keywords; `owners` (R,) tell whose rival each rival is, which has the same threshold.
     """
 
-    def __init__(self, thresholds: Sequence[float], *, refractory_samples: int, hold_samples: int) -> None:
+    def __init__(
+        self, thresholds: Sequence[float], *, refractory_samples: int, hold_samples: int, owners: Sequence[int] = ()
+    ) -> None:
         if refractory_samples < 0 or hold_samples < 0:
             raise ConfigError(f"refractory period {refractory_samples}, hold {hold_samples} samples", expected="0 or more")
-        self.set_thresholds(thresholds)
+        self.set_thresholds(thresholds, owners)
         self._refractory_samples = refractory_samples
         self._hold_samples = hold_samples
         self.reset()
 
-    def set_thresholds(self, thresholds: Sequence[float]) -> None:
+    def set_thresholds(self, thresholds: Sequence[float], owners: Sequence[int] = ()) -> None:
         """From the next look on; a candidate that there is stays one, with the margin that it had."""
         self._thresholds: NDArray[np.float64] = np.asarray(thresholds, dtype=np.float64)
+        self._owners = np.array(owners, np.int64)
+        self._bars = np.concatenate([self._thresholds, self._thresholds[self._owners]])
 
     def margins(self, similarities: ArrayLike) -> NDArray[np.float64]:
-        """How far similarities (W,) are above their thresholds."""
-        return np.asarray(similarities, np.float64) - self._thresholds
+        """How far similarities (W + R,) are above their thresholds."""
+        return np.asarray(np.asarray(similarities, np.float64) - self._bars)
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -61,25 +70,31 @@ class Decider:
         self._last: Peak | None = None
         self._deaf_until = np.full(len(self._thresholds), -1)
         self._spent = np.zeros(len(self._thresholds), dtype=bool)
+        self._rivals: deque[Peak] = deque()
 
     def step(self, end_sample: int, similarities: ArrayLike, spans: ArrayLike | None = None) -> Peak | None:
-        """One look, when `end_sample` samples were heard: `similarities` (W,) and the spans (W, 2) that have them; returns a peak
-        when one is decided."""
+        """One look, when `end_sample` samples were heard: `similarities` (W + R,) of the keywords, then of the rivals, and the
+        spans (W + R, 2) that have them; returns a peak when one is decided."""
         margins = self.margins(similarities)
+        if len(self._owners):
+            self._hear_rivals(end_sample, margins, spans)
+            margins, spans = margins[: len(self._thresholds)], None if spans is None else np.asarray(spans)[: len(self._thresholds)]
         hits = margins >= 0
         self._spent &= hits
         eligible = hits & ~self._spent
         eligible &= end_sample >= self._deaf_until
         if self._last is not None and end_sample < self._last.end_sample + self._refractory_samples:
             eligible &= self._elsewhere(self._last.span, spans)
+        if self._rivals:
+            for keyword in np.flatnonzero(eligible).tolist():
+                eligible[keyword] = not self._beaten(keyword, margins[keyword], _span(spans, keyword))
         if eligible.any():
             best = int(np.argmax(np.where(eligible, margins, -np.inf)))
             if self._candidate is None:
                 self._due = end_sample + self._hold_samples
             if self._candidate is None or margins[best] > self._candidate.margin:
                 similarity = float(margins[best] + self._thresholds[best])
-                span = (0, 0) if spans is None else tuple(np.asarray(spans)[best].tolist())
-                self._candidate = Peak(best, end_sample, similarity, float(margins[best]), span)
+                self._candidate = Peak(best, end_sample, similarity, float(margins[best]), _span(spans, best))
         if self._candidate is None or end_sample < self._due:
             return None
         return self._decide(hits)
@@ -88,9 +103,22 @@ class Decider:
         """Which of `spans` (W, 2) share less than half of the shorter with `span`; without them, none is known to."""
         if spans is None:
             return np.zeros_like(self._spent)
-        (start, end), (starts, ends) = span, np.asarray(spans).T
-        shorter = np.minimum(ends - starts, end - start)
-        return np.asarray(np.minimum(ends, end) - np.maximum(starts, start) < shorter / 2)
+        return ~_share_half(span, np.asarray(spans).T)
+
+    def _hear_rivals(self, end_sample: int, margins: NDArray[np.float64], spans: ArrayLike | None) -> None:
+        """Remember hits of rivals for the refractory period."""
+        while self._rivals and self._rivals[0].end_sample <= end_sample - self._refractory_samples:
+            self._rivals.popleft()
+        for number in np.flatnonzero(margins[len(self._thresholds) :] >= 0).tolist():
+            place, owner = len(self._thresholds) + number, int(self._owners[number])
+            margin = float(margins[place])
+            self._rivals.append(Peak(owner, end_sample, margin + float(self._bars[place]), margin, _span(spans, place)))
+
+    def _beaten(self, keyword: int, margin: float, span: tuple[int, int]) -> bool:
+        """Whether a rival of the keyword was nearer to what is in the span."""
+        return any(
+            rival.keyword == keyword and rival.margin > margin and bool(_share_half(rival.span, span)) for rival in self._rivals
+        )
 
     @property
     def candidate(self) -> Peak | None:
@@ -103,11 +131,23 @@ class Decider:
 
     def _decide(self, hits: NDArray[np.bool_]) -> Peak | None:
         peak, self._candidate = self._candidate, None
+        if peak is not None and self._beaten(peak.keyword, peak.margin, peak.span):
+            return None
         if peak is not None:
             self._last = peak
             self._deaf_until[peak.keyword] = peak.end_sample + self._refractory_samples
             self._spent[peak.keyword] = hits[peak.keyword]
         return peak
+
+
+def _span(spans: ArrayLike | None, number: int) -> tuple[int, int]:
+    return (0, 0) if spans is None else tuple(np.asarray(spans)[number].tolist())
+
+
+def _share_half(span: tuple[int, int], others: ArrayLike) -> NDArray[np.bool_]:
+    """Whether `span` and others (starts, ends) have half of the shorter in common."""
+    (start, end), (starts, ends) = span, np.asarray(others)
+    return np.asarray(np.minimum(ends, end) - np.maximum(starts, start) >= np.minimum(ends - starts, end - start) / 2)
 
 
 def peaks(positions: NDArray[np.int64], scores: NDArray[np.float64], refractory_samples: int) -> NDArray[np.int64]:

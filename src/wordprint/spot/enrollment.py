@@ -55,6 +55,18 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """What is nearly the keyword and isn't. Where it is nearer to what was said, the keyword is not reported."""
+
+    text: str
+    duration_s: float
+    prototypes: tuple[tuple[float, ...], ...] = field(repr=False)
+    """Unit vectors, one of each pronunciation."""
+    sounds: tuple[str, ...]
+    """Pronunciations that the phones of a hit are compared with."""
+
+
+@dataclass(frozen=True, slots=True)
 class Keyword:
     """An enrolled keyword. A span with `similarity ≥ threshold` to one of its `prototypes`, less what its phones are unlike its
     `sounds`, is a hit."""
@@ -75,6 +87,8 @@ class Keyword:
     rejected: tuple[str, ...] = ()
     """Recordings that were not used, each with the reason."""
     mistakes: tuple[Mistake, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+    """What it is told apart from: its opposites, and what a person says that it is taken for."""
     voices: int = 0
     """Synthetic voices that said it, where it was typed."""
 
@@ -93,8 +107,9 @@ class Keyword:
         """Raise ValueError for numbers that no enrollment makes."""
         if not -1 <= self.threshold <= 1 or not 0 <= self.duration_s <= 60:
             raise ValueError(f"'{self.keyword}' has threshold {self.threshold:g} and lasts {self.duration_s:g} s")
-        if not self.prototypes or not all(map(any, self.prototypes)):
-            raise ValueError(f"'{self.keyword}' has no prototype, or one of zeros")
+        for name, vectors in ((self.keyword, self.prototypes), *((one.text, one.prototypes) for one in self.rivals)):
+            if not vectors or not all(map(any, vectors)):
+                raise ValueError(f"'{name}' has no prototype, or one of zeros")
         if not plain_name(self.keyword):
             raise ValueError("a keyword has no name")
 
@@ -130,6 +145,15 @@ class Enrollment:
             )
         return found
 
+    def listened(self) -> tuple[tuple[Keyword, ...], tuple[int, ...]]:
+        """The keywords, then their rivals as if they were enrolled; and whose each rival is, by number."""
+        owned = [(number, one) for number, word in enumerate(self.keywords) for one in word.rivals]
+        rivals = [
+            Keyword(one.text, self.keywords[number].threshold, one.duration_s, one.prototypes, shots=(), sounds=one.sounds)
+            for number, one in owned
+        ]
+        return (*self.keywords, *rivals), tuple(number for number, _ in owned)
+
     def with_threshold(self, name: str, threshold: float) -> Enrollment:
         """With another threshold of that keyword; raises EnrollmentError where it isn't enrolled, InputError beyond ±1."""
         if not -1 <= threshold <= 1:
@@ -153,7 +177,9 @@ class Enrollment:
         known = set(model.phones)
         for word in self.keywords:
             vectors = [*word.prototypes, *(shot.embedding for shot in word.shots), *(one.embedding for one in word.mistakes)]
-            strange = {phone for string in (*word.phones, *word.sounds) for phone in string.split()} - known
+            vectors += [vector for one in word.rivals for vector in one.prototypes]
+            strings = (*word.phones, *word.sounds, *(string for one in word.rivals for string in one.sounds))
+            strange = {phone for string in strings for phone in string.split()} - known
             if wrong := [len(vector) for vector in vectors if len(vector) != model.embedding_size]:
                 seen, expected = f"a vector of '{word.keyword}' has {wrong[0]} numbers", f"{model.embedding_size}"
             elif strange:

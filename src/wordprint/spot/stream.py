@@ -26,10 +26,10 @@ from wordprint.model import Model
 from wordprint.records import Detection
 from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.speech.mix import as_samples
-from wordprint.spot.correct import add_mistake, add_shots
+from wordprint.spot.correct import add_mistake, add_rival, add_shots
 from wordprint.spot.decide import Decider, Peak
 from wordprint.spot.enroll import enroll
-from wordprint.spot.enrollment import Enrollment, Keyword
+from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.match import Matcher
 from wordprint.spot.microphone import Microphone
 from wordprint.spot.options import SpotConfig
@@ -59,6 +59,10 @@ class Look(NamedTuple):
     """(n, D) of all spans that were looked at."""
     which: NDArray[np.int64]
     """(W,) which of them is that span."""
+    rivals: NDArray[np.float32]
+    """(R,) what `similarities` are to the rivals of the keywords."""
+    rival_spans: NDArray[np.int64]
+    """(R, 2)."""
 
     def vector(self, keyword: int) -> NDArray[np.float32]:
         """The unit vector (D,) of the best span of a keyword."""
@@ -157,7 +161,8 @@ class Spotter:
         For those who show both; goes on only while it is iterated.
         """
         for look in self.looks(chunk):
-            peak = self._decider.step(look.end_sample, look.similarities, look.spans)
+            similarities = np.concatenate([look.similarities, look.rivals])
+            peak = self._decider.step(look.end_sample, similarities, np.concatenate([look.spans, look.rival_spans]))
             best = peak or self._decider.candidate
             if best is not None and best.end_sample == look.end_sample:
                 self._candidate_vector = look.vector(best.keyword)
@@ -173,19 +178,21 @@ class Spotter:
             seen = f"config.threshold {self.config.threshold:g} holds for all keywords"
             raise ConfigError(seen, remedy="leave it out")
         self._enrollment = self._enrollment.with_threshold(keyword, threshold)
-        self._decider.set_thresholds([word.threshold for word in self._enrollment.keywords])
+        self._decider.set_thresholds(*self._thresholds())
 
-    def correct(self, detection: Detection) -> None:
-        """The detection was wrong: what sounds so is taken for its keyword less easily. The stream goes on.
+    def correct(self, detection: Detection, said: str | None = None) -> None:
+        """The detection was wrong: what sounds so is taken for its keyword less easily, and is told apart from what was `said`, if
+        that is known. The stream goes on.
 
-        Raises InputError for a detection that this spotter has not made, or made too long ago.
+        Raises InputError for a detection that this spotter has not made, or made too long ago, and for a text that can't be told
+        apart; EnrollmentError where the sounds of the keyword aren't known.
         """
         vector = self._vectors.get(detection)
         if vector is None:
             raise InputError(f"no such detection of '{detection.keyword}' is remembered", expected=f"one of the last {REMEMBERED}")
-        label = f"live at {detection.time_s:g} s"
-        self._enrollment = add_mistake(self._enrollment, detection.keyword, vector, label)
-        self._matcher = Matcher(self._enrollment.keywords)
+        known = self._enrollment if said is None else add_rival(self.model, self._enrollment, detection.keyword, said)
+        self._enrollment = add_mistake(known, detection.keyword, vector, f"live at {detection.time_s:g} s")
+        self._go_on()
 
     def missed(self, keyword: str, recordings: Sequence[Recording], *, sample_rate: int = SAMPLE_RATE) -> list[str]:
         """The keyword was said in `recordings`, and not found: more shots of it. The stream goes on; returns what there is to say.
@@ -193,12 +200,7 @@ class Spotter:
         `sample_rate` (Hz) is that of recordings given as arrays. Raises EnrollmentError where none can be used.
         """
         self._enrollment = add_shots(self.model, self._enrollment, keyword, recordings, sample_rate)
-        if self.config.threshold is None:
-            self._decider.set_thresholds([word.threshold for word in self._enrollment.keywords])
-        self._listen_for(self._enrollment.keywords)
-        frames, powers = self._silent()  # before what was kept, where longer spans begin there
-        self._frames = np.concatenate([frames, self._frames])[-len(frames) :]
-        self._powers = np.concatenate([powers, self._powers])[-len(powers) :]
+        self._go_on()
         return problems_of(self.model, self._enrollment.named(keyword))
 
     def looks(self, chunk: NDArray[np.float32] | NDArray[np.int16]) -> Iterator[Look]:
@@ -287,20 +289,31 @@ class Spotter:
 
     def _set_enrollment(self, enrollment: Enrollment) -> None:
         self._enrollment = enrollment
-        keywords = enrollment.keywords
-        override = self.config.threshold
-        self._decider = Decider(
-            [keyword.threshold if override is None else override for keyword in keywords],
-            refractory_samples=round(self.config.refractory_s * SAMPLE_RATE),
-            hold_samples=self._hold_samples,
-        )
-        self._listen_for(keywords)
+        thresholds, owners = self._thresholds()
+        refractory_samples = round(self.config.refractory_s * SAMPLE_RATE)
+        self._decider = Decider(thresholds, refractory_samples=refractory_samples, hold_samples=self._hold_samples, owners=owners)
+        self._compare()
         self.reset()
 
-    def _listen_for(self, keywords: Sequence[Keyword]) -> None:
-        """Compare spans with these, in their lengths, from the next block on."""
-        self._matcher = Matcher(keywords)
-        self._sounds = [codes_of(keyword.sounds, self.model.phones) for keyword in keywords]
+    def _go_on(self) -> None:
+        """Listen for the keywords as they are now in the stream as it is."""
+        self._decider.set_thresholds(*self._thresholds())
+        self._compare()
+        frames, powers = self._silent()  # before what was kept, where longer spans begin there
+        self._frames = np.concatenate([frames, self._frames])[-len(frames) :]
+        self._powers = np.concatenate([powers, self._powers])[-len(powers) :]
+
+    def _thresholds(self) -> tuple[list[float], tuple[int, ...]]:
+        """Of the keywords, and whose each rival is."""
+        override = self.config.threshold
+        thresholds = [keyword.threshold if override is None else override for keyword in self._enrollment.keywords]
+        return thresholds, self._enrollment.listened()[1]
+
+    def _compare(self) -> None:
+        """Compare spans with the keywords and their rivals as they are now, in their lengths, from the next block on."""
+        listened, _ = self._enrollment.listened()
+        self._matcher = Matcher(listened)
+        self._sounds = [codes_of(keyword.sounds, self.model.phones) for keyword in listened]
         frame, lengths = self.model.frame_samples, self._matcher.lengths_s * SAMPLE_RATE
         self._longest_samples = math.ceil(lengths.max(initial=0.0))
         fresh = self.model.block_samples // frame
@@ -329,15 +342,20 @@ class Spotter:
             return None
         heard = self._heard(grid, first)
         if not heard.any():
-            none = np.zeros((len(self._enrollment.keywords), 2), np.int64)
-            return Look(
-                self._looked, np.full(len(none), -np.inf, np.float32), none, vectors=np.zeros((0, 0), np.float32), which=none[:, 0]
-            )
+            none = np.zeros((len(self._sounds), 2), np.int64)
+            return self._seen(np.full(len(none), -np.inf, np.float32), none, np.zeros((0, 0), np.float32), none[:, 0])
         vectors = self.model.pool(self._frames, grid.spans * (frame / SAMPLE_RATE))
         similarities, which = self._matcher.best(vectors, heard)
         spans = grid.spans[which]
         self._check(similarities, spans)
-        return Look(self._looked, similarities, np.rint((spans + first) * frame).astype(np.int64), vectors, which)
+        return self._seen(similarities, np.rint((spans + first) * frame).astype(np.int64), vectors, which)
+
+    def _seen(
+        self, similarities: NDArray[np.float32], spans: NDArray[np.int64], vectors: NDArray[np.float32], which: NDArray[np.int64]
+    ) -> Look:
+        """What was found of the keywords and then of their rivals."""
+        count = len(self._enrollment.keywords)
+        return Look(self._looked, similarities[:count], spans[:count], vectors, which[:count], similarities[count:], spans[count:])
 
     def _check(self, similarities: NDArray[np.float32], spans: NDArray[np.float64]) -> None:
         """Take from the similarities (W,) that are hits or READ_BELOW what sound before their spans (W, 2), in frames kept, costs,

@@ -14,9 +14,8 @@ from wordprint.model import Model
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.background import Heard
 from wordprint.spot.confuse import Confusable, confusable
-from wordprint.spot.enrollment import Keyword
+from wordprint.spot.enrollment import Keyword, plain_name
 from wordprint.spot.expect import Expected, expected
-from wordprint.spot.opposites import opposites
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, looked_up
 from wordprint.spot.sayings import SHARES, sayings
@@ -37,9 +36,6 @@ OFTEN = 0.5
 """A keyword that is expected to miss so many of its sayings needs mending."""
 NEAR, NAMED = 0.02, 5
 """Texts whose spelling is this far below the threshold fire now and then; so many are named."""
-NEAR_OPPOSITE = 0.1
-"""Its opposite is named from further below: it will be said to the device. Of "volume up", 0.06 below, a third of the sayings of
-"volume down" fire, of "turn on", 0.25 below, one in fifty of "turn off"."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,7 @@ class Verdict:
             del keyword[name]
         for shot in keyword["shots"]:
             del shot["embedding"]
+        keyword["rivals"] = [one.text for one in self.keyword.rivals]
         found: dict[str, Any] = {"expected_per_hour": self.per_hour, "thresholds": self.thresholds, "expected_missed": self.missed,
                                  "missed_at": self.missed_at, "fires_on": list(self.fires_on)}  # fmt: skip
         if (heard := self.heard) is not None:
@@ -111,11 +108,13 @@ def verdict(model: Model, keyword: Keyword, heard: Heard | None = None) -> Verdi
         facts.append(_fires_in(heard, keyword.threshold))
         if not heard.tells:
             problems.append(_too_short(heard, rates))
-    against = _opposites(model, keyword)
-    fires_on = (*against, *[one.text for one in alike if one.similarity >= keyword.threshold - NEAR][:NAMED])
+    apart = {plain_name(one.text): one.text for one in keyword.rivals}
+    near = [one.text for one in alike if one.similarity >= keyword.threshold - NEAR and plain_name(one.text) not in apart]
+    fires_on = tuple(near[:NAMED])
     if fires_on:
         facts.append(f"also fires on: {', '.join(fires_on)}")
-    facts += [f"where '{text}' is said to it, too, enroll that as well: the two are then told apart" for text in against]
+    if apart:
+        facts.append(f"told apart from: {', '.join(apart.values())}")
     return Verdict(keyword, tuple(problems), tuple(facts), per_hour, thresholds, missed, missed_at, fires_on, heard)
 
 
@@ -146,17 +145,6 @@ def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
     if found := keyword.phones or keyword.sounds:
         return [tuple(string.split()) for string in found]
     return [] if keyword.shots and model.reads_phones else looked_up(keyword.keyword, model.phones)
-
-
-def _opposites(model: Model, keyword: Keyword) -> list[str]:
-    """Commands that differ from the keyword by one word, its opposite, and may set it off."""
-    prototypes, unlike, found = np.array(keyword.prototypes, np.float32), phones_unlike(model, keyword), []
-    for text in opposites(keyword.keyword) if spelling(model, keyword) else []:
-        if strings := looked_up(text, model.phones):
-            lost = 0.0 if unlike is None else unlike(strings)
-            if ((model.spell(strings) @ prototypes.T).max(axis=1) - lost).max() >= keyword.threshold - NEAR_OPPOSITE:
-                found.append(text)
-    return found
 
 
 def _missed(model: Model, keyword: Keyword, rates: Expected | None) -> tuple[dict[float, float], float | None, dict[float, float]]:

@@ -257,8 +257,8 @@ TABLE = (
     Command(
         name="correct",
         summary="remember a false alarm of a keyword, or a recording in which it was missed",
-        help="Remember false alarms of a keyword, so that what sounds like them is taken for it less easily, or with --missed add"
-        " recordings in which it was missed to its shots.",
+        help="Remember false alarms of a keyword, so that what sounds like them is taken for it less easily, by recordings or by"
+        " what was --said; or with --missed add recordings in which it was missed to its shots.",
         command="wordprint.commands.enrollment:correct",
         arguments=(
             Argument(
@@ -270,6 +270,7 @@ TABLE = (
                 many=True,
             ),
             Argument("missed", "The keyword is said in the recordings, and was missed.", bool, default=False, flag=True),
+            Argument("said", "What was said instead, as text: the keyword is told apart from it.", str, default=None, flag=True),
             Argument("threshold", "Also set the keyword's threshold.", float, default=None, flag=True),
         ),
         output=False,

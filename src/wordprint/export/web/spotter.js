@@ -19,9 +19,10 @@ export class Spotter {
     this.longest = longest;
     this.width = config.silence.length;
     this.kept = Math.floor(longest / config.frame_samples) + config.block_samples / config.frame_samples + 4 + config.goodness.pause_frames;
-    this.prototypes = config.keywords.map((word) => word.prototypes.map((vector) => Float32Array.from(vector)));
-    this.mistakes = config.keywords.map((word) => word.mistakes.map((vector) => Float32Array.from(vector)));
-    this.allowed = config.keywords.map((word) => config.lengths_s.map((_, place) => word.lengths.includes(place)));
+    this.words = [...config.keywords, ...config.rivals];
+    this.prototypes = this.words.map((word) => word.prototypes.map((vector) => Float32Array.from(vector)));
+    this.mistakes = this.words.map((word) => word.mistakes.map((vector) => Float32Array.from(vector)));
+    this.allowed = this.words.map((word) => config.lengths_s.map((_, place) => word.lengths.includes(place)));
     this.reset();
   }
 
@@ -39,6 +40,7 @@ export class Spotter {
     this.state = new ort.Tensor("float32", state, [1, state.length]);
     this.candidate = null;
     this.last = null;
+    this.rivals = [];
     this.deafUntil = config.keywords.map(() => -1);
     this.spent = config.keywords.map(() => false);
     this.similarities = config.keywords.map(() => -Infinity);
@@ -87,15 +89,15 @@ export class Spotter {
     this.filled = 0;
     const best = await this.compare(fresh);
     if (!best) return null;
-    this.similarities = best.map((one) => one.similarity);
+    this.similarities = best.slice(0, config.keywords.length).map((one) => one.similarity);
     return this.step(best);
   }
 
   /** How similar the best length of each keyword is on average over its ends in the newest frames, and its best span; null where
       none ends there. */
   async compare(fresh) {
-    const { config, kept, width } = this;
-    const best = config.keywords.map(() => ({ similarity: -Infinity, onset: 0, offset: 0 }));
+    const { config, kept, width, words } = this;
+    const best = words.map(() => ({ similarity: -Infinity, onset: 0, offset: 0 }));
     const newest = this.heard / config.frame_samples - 1 - config.delay_frames, first = newest - kept + 1;
     const sums = [0];
     for (let row = 0; row < kept; row++) sums.push(sums[row] + this.powers[row]);
@@ -137,7 +139,7 @@ export class Spotter {
       best[word] = { similarity, onset: onset * config.frame_samples, offset: offset * config.frame_samples };
     })));
     best.forEach((one, word) => {
-      const { sounds, threshold } = config.keywords[word];
+      const { sounds, threshold } = words[word];
       const far = () => one.similarity < threshold - config.goodness.below;
       if (!config.goodness.columns || far()) return;
       const [start, end] = [one.onset, one.offset].map((place) => place / config.frame_samples - first);
@@ -187,9 +189,15 @@ export class Spotter {
     return -(of_frames * mean + of_worst * third.reduce((sum, phone) => sum + phone, 0) / third.length);
   }
 
-  /** The decision logic of spot/decide.py: one look in, a detection or null out. */
-  step(best) {
+  /** The decision logic of spot/decide.py: one look in, at the keywords and then their rivals; a detection or null out. */
+  step(looked) {
     const { config } = this;
+    const best = looked.slice(0, config.keywords.length), others = looked.slice(config.keywords.length);
+    this.rivals = this.rivals.filter((rival) => rival.end > this.heard - config.refractory_samples);
+    others.forEach((one, number) => {
+      const { owner, threshold } = config.rivals[number], margin = one.similarity - threshold;
+      if (margin >= 0) this.rivals.push({ ...one, owner, margin, end: this.heard });
+    });
     const margins = best.map((one, word) => one.similarity - config.keywords[word].threshold);
     const hits = margins.map((margin) => margin >= 0);
     this.spent = this.spent.map((spent, word) => spent && hits[word]);
@@ -199,6 +207,7 @@ export class Spotter {
     margins.forEach((margin, number) => {
       if (!hits[number] || this.spent[number] || this.heard < this.deafUntil[number]) return;
       if (recent && !elsewhere(last, best[number])) return;
+      if (this.beaten(number, margin, best[number])) return;
       if (word < 0 || margin > margins[word]) word = number;
     });
     if (word >= 0 && !this.candidate) this.due = this.heard + config.hold_samples;
@@ -209,10 +218,16 @@ export class Spotter {
     return this.decide(hits);
   }
 
+  /** Whether a rival of a keyword was nearer to what is in the span. */
+  beaten(word, margin, span) {
+    return this.rivals.some((rival) => rival.owner === word && rival.margin > margin && !elsewhere(rival, span));
+  }
+
   decide(hits) {
     const { config, candidate } = this;
     if (!candidate) return null;
     this.candidate = null;
+    if (this.beaten(candidate.word, candidate.margin, candidate)) return null;
     this.last = candidate;
     this.deafUntil[candidate.word] = candidate.end + config.refractory_samples;
     this.spent[candidate.word] = hits[candidate.word];
