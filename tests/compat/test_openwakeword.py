@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from toy_model import enroll_words, stream_of
+from toy_model import enroll_words, padded, stream_of, word
 from wordprint.compat.openwakeword import Model, score
 from wordprint.errors import ConfigError, EnrollmentError, InputError
 from wordprint.speech.audio import to_int16, write_audio
+from wordprint.spot.enroll import enroll
+from wordprint.spot.enrollment import Enrollment, Rival
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.stream import Spotter
 
@@ -57,6 +60,21 @@ def test_scores_are_those_of_the_looks(files, model):
     assert [list(prediction.values()) for prediction in found] == expected
     model.reset()
     assert model.predict(STREAM) == dict(zip(["red", "blue"], np.max(expected, axis=0), strict=True))
+
+
+def test_a_score_is_0_where_a_rival_is_nearer(files, tmp_path):
+    """'blue' with a rival that is what 'green' is."""
+    green = enroll(files[0], "green", [padded(word("green"))]).keywords[0]
+    made = Enrollment.load(files[1])
+    blue = replace(made.named("blue"), rivals=(Rival("green", green.duration_s, green.prototypes, ()),))
+    made.add(blue).save(tmp_path / "keywords.json")
+    looks = list(Spotter(files[0], tmp_path / "keywords.json", SpotConfig(hop_s=0.08)).looks(STREAM))
+    model = Model(wakeword_models=tmp_path / "keywords.json", model=files[0])
+    found = [model.predict(frame) for frame in frames()[: len(looks)]]
+    heard = [number for number, look in enumerate(looks) if np.isfinite(look.similarities).all()]
+    nearer = [bool(looks[number].rivals[0] > looks[number].similarities[1]) for number in heard]
+    assert [(found[number]["blue"] == 0, found[number]["red"] == 0) for number in heard] == [(beaten, False) for beaten in nearer]
+    assert {True, False} <= set(nearer)
 
 
 def test_a_score_is_a_half_at_the_threshold():

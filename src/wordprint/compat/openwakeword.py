@@ -24,7 +24,7 @@ from wordprint.errors import ConfigError, InputError
 from wordprint.speech.audio import SAMPLE_RATE, read_audio, to_int16
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.options import SpotConfig
-from wordprint.spot.stream import Spotter
+from wordprint.spot.stream import Look, Spotter
 
 FRAME_SAMPLES = 1280
 """Spans end every 80 ms, as in openWakeWord."""
@@ -72,6 +72,7 @@ class Model:
         self._spotter = Spotter(engine, enrollment, SpotConfig(hop_s=FRAME_SAMPLES / SAMPLE_RATE))
         self.models = {keyword.keyword: keyword for keyword in enrollment.keywords}
         """The keywords by name."""
+        _, self._owners = enrollment.listened()
         self.reset()
 
     def reset(self) -> None:
@@ -92,7 +93,8 @@ class Model:
         """The score of each keyword in the next samples (N,) of the stream, int16 at 16 kHz.
 
         It is the best of the looks that end in them, one every block of the model (120 ms), and the score before where none
-        does. Raises InputError and AudioError for what is no audio, ConfigError for arguments that don't fit.
+        does; 0 where a rival of the keyword is nearer. Raises InputError and AudioError for what is no audio, ConfigError for
+        arguments that don't fit.
 
         patience: A score at or above the keyword's threshold is 0 before those of so many looks in turn are.
         threshold: What the other two count, by keyword; scores are never 0 for being below it.
@@ -103,10 +105,10 @@ class Model:
         self._check(patience, threshold, debounce_time)
         looks = [
             {
-                name: self._gated(name, score(float(similarity), keyword.threshold), end_sample, patience, threshold, debounce_time)
-                for (name, keyword), similarity in zip(self.models.items(), similarities, strict=True)
+                name: self._gated(name, value, look.end_sample, patience, threshold, debounce_time)
+                for name, value in zip(self.models, self._scores(look), strict=True)
             }
-            for end_sample, similarities, *_ in self._spotter.looks(x)
+            for look in self._spotter.looks(x)
         ]
         predictions = {name: max((look[name] for look in looks), default=self._last(name)) for name in self.models}
         for name, value in predictions.items():
@@ -124,6 +126,12 @@ class Model:
         whole = np.concatenate([silence, samples, silence])
         starts = range(0, len(whole) - chunk_size + 1, chunk_size)
         return [self.predict(whole[start : start + chunk_size], **kwargs) for start in starts]
+
+    def _scores(self, look: Look) -> list[float]:
+        rivals = np.full(len(self.models), -math.inf)
+        np.maximum.at(rivals, list(self._owners), look.rivals)
+        similarities = np.where(rivals > look.similarities, -math.inf, look.similarities).tolist()
+        return [score(value, keyword.threshold) for value, keyword in zip(similarities, self.models.values(), strict=True)]
 
     def _last(self, name: str) -> float:
         return self.prediction_buffer[name][-1] if self.prediction_buffer[name] else 0.0
