@@ -166,10 +166,7 @@ def hear(model: Model, enrolled: Sequence[Enrolled], sayings: Sequence[Saying]) 
     """What the live code hears in each saying."""
     rivals = [(number, rival) for number, one in enumerate(enrolled) for rival in one.keyword.rivals]
     words = [replace(one.keyword, rivals=()) for one in enrolled]
-    words += [
-        replace(words[number], prototypes=one.prototypes, duration_s=one.duration_s, sounds=one.sounds, shots=())
-        for number, one in rivals
-    ]
+    words += [replace(words[number], prototypes=one.prototypes, sounds=one.sounds) for number, one in rivals]
     spotter = Spotter(
         model, Enrollment(model.name, model.digest, tuple(words)), SpotConfig(threshold=-1.0)
     )  # which reads the phones of all

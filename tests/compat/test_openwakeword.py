@@ -66,7 +66,7 @@ def test_a_score_is_0_where_a_rival_is_nearer(files, tmp_path):
     """'blue' with a rival that is what 'green' is."""
     green = enroll(files[0], "green", [padded(word("green"))]).keywords[0]
     made = Enrollment.load(files[1])
-    blue = replace(made.named("blue"), rivals=(Rival("green", green.duration_s, green.prototypes, ()),))
+    blue = replace(made.named("blue"), rivals=(Rival("green", green.prototypes, ()),))
     made.add(blue).save(tmp_path / "keywords.json")
     looks = list(Spotter(files[0], tmp_path / "keywords.json", SpotConfig(hop_s=0.08)).looks(STREAM))
     model = Model(wakeword_models=tmp_path / "keywords.json", model=files[0])

@@ -62,7 +62,7 @@ def test_what_was_said_instead_is_told_apart_from_then_on(reading, monkeypatch):
     (made,) = spotter.enrollment.keywords
     assert ([one.text for one in made.rivals], len(made.mistakes)) == (["G"], 1)
     assert 5 in places(spotter.process(STREAM[middle:]))
-    with pytest.raises(InputError, match="'R' is 'red' or its beginning"):
+    with pytest.raises(InputError, match="'R' sounds like 'red'"):
         spotter.correct(found[0], said="R")
     assert len(spotter.enrollment.keywords[0].mistakes) == 1
 

@@ -118,7 +118,8 @@ def against_rivals(looks: list, owners=(0,), thresholds=(0.5,), refractory: int 
     return [(peak.keyword, peak.end_sample) for peak in [*peaks, decider.finish()] if peak is not None]
 
 
-HERE, MOSTLY, BESIDE = (0, 100), (20, 110), (60, 200)
+HERE, MOSTLY, BESIDE = (0, 8000), (2000, 9280), (7000, 9280)
+EARLIER, LATER = (0, 6719), (0, 9281)
 NOTHING = (0.0, HERE)
 
 
@@ -129,6 +130,8 @@ NOTHING = (0.0, HERE)
         ([[(0.8, HERE), (0.8, HERE)]], [(0, 100)]),  # as near as the keyword: not nearer
         ([[(0.8, HERE), (0.9, BESIDE)]], [(0, 100)]),  # of other sound
         ([[(0.8, HERE), (0.9, MOSTLY)]], []),
+        ([[(0.8, HERE), (0.9, EARLIER)]], [(0, 100)]),  # its beginning
+        ([[(0.8, HERE), (0.9, LATER)]], [(0, 100)]),
         ([[(0.8, HERE), NOTHING], [NOTHING, (0.9, HERE)]], []),  # during the hold
         ([[(0.8, HERE), NOTHING], [NOTHING, NOTHING], [NOTHING, (0.9, HERE)]], [(0, 100)]),  # after it
         ([[NOTHING, (0.9, HERE)], [NOTHING, NOTHING], [(0.8, MOSTLY), NOTHING]], []),  # in the refractory period

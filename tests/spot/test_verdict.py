@@ -51,10 +51,14 @@ def test_recordings_that_hold_something_else_are_told(model):
 
 def test_what_it_is_told_apart_from_is_named(bundled):
     made = None
-    for name, apart in (("lights on", ["lights off"]), ("stop the music", ["start the music"]), ("alexa", [])):
+    for name, apart in (
+        ("lights on", ["lights off", "lights"]),
+        ("stop the music", ["start the music", "stop the"]),
+        ("alexa", []),
+    ):
         made = enroll(bundled, name, enrollment=made)
         found = verdict(bundled, made.named(name))
-        assert [fact for fact in found.facts if "told apart" in fact] == [f"told apart from: {text}" for text in apart]
+        assert [fact for fact in found.facts if "told apart" in fact] == [f"told apart from: {', '.join(apart)}"] * bool(apart)
         assert not set(apart).intersection(found.fires_on)
         assert found.to_json()["rivals"] == apart
 

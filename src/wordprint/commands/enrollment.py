@@ -12,9 +12,11 @@ from wordprint import pipeline
 from wordprint.commands.keywords import first_that_ends
 from wordprint.errors import AudioError, ConfigError, EnrollmentError, InputError
 from wordprint.model import Model
+from wordprint.speech.audio import SAMPLE_RATE
 from wordprint.spot.background import Background
-from wordprint.spot.best import best_spans
+from wordprint.spot.best import Best, best_spans
 from wordprint.spot.correct import add_mistake, add_rival, add_shots, refuse_own
+from wordprint.spot.decide import SAME_END_SAMPLES
 from wordprint.spot.enrollment import Enrollment, Keyword, tidy_name
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.source import is_pipe
@@ -237,13 +239,17 @@ def _test(path: Path, enrollment: Enrollment, names: list[str], model: str | Non
             nearer = [
                 f", but {other.similarity:.2f} '{rival.keyword}'"
                 for owner, rival, other in rivals
-                if owner == number and other.similarity > max(best.similarity, keyword.threshold)
+                if owner == number and other.similarity > max(best.similarity, keyword.threshold) and _ends_with(other, best)
             ]
             print(
                 f"{recording}: {keyword.keyword}: {best.similarity:.2f} {sign} {keyword.threshold:.2f} at {place}{''.join(nearer)}"
             )
     if bad:
         raise InputError(f"{bad} of {len(names)} recordings could not be listened to", remedy="see the lines above")
+
+
+def _ends_with(one: Best, other: Best) -> bool:
+    return abs(one.offset_s - other.offset_s) * SAMPLE_RATE <= SAME_END_SAMPLES
 
 
 def _require(names: list[str], count: int, usage: str) -> None:

@@ -24,6 +24,7 @@ from wordprint.errors import ConfigError, InputError, disk_errors
 from wordprint.goodness import BEFORE, LEAST_LIKELY, OF_FRAMES, OF_SOUND, OF_WORST, PAUSE_FRAMES, codes_of
 from wordprint.model import HEAD_KEY, Model
 from wordprint.speech.audio import SAMPLE_RATE
+from wordprint.spot.decide import SAME_END_SAMPLES
 from wordprint.spot.enrollment import Enrollment
 from wordprint.spot.match import STEEPNESS, Matcher
 from wordprint.spot.options import SpotConfig
@@ -87,6 +88,7 @@ def describe(model: Model, enrollment: Enrollment, config: SpotConfig) -> dict[s
         "delay_frames": model.delay_frames,
         "hop_frames": max(1, round(config.hop_s * SAMPLE_RATE / model.frame_samples)),
         "hold_samples": round(config.hold_s * SAMPLE_RATE),
+        "same_end_samples": SAME_END_SAMPLES,
         "refractory_samples": round(config.refractory_s * SAMPLE_RATE),
         "min_power": 10 ** (config.min_level_db / 10),
         "silence": _list(model.silence),

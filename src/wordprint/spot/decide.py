@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import ConfigError
 
+SAME_END_SAMPLES = 1280
+"""Two spans of what was said end no further apart (0.08 s): what is nearly a keyword may be its beginning, which ends before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peak:
@@ -37,8 +40,8 @@ class Decider:
     - For `refractory_samples` after a decided peak, hits of its keyword are ignored, and of others where their spans share half of
       the shorter with its span, or nothing is known of spans.
     - A keyword that was detected is not detected again before its run of hits has ended: a plateau is one detection.
-    - A hit is none, and a candidate is not decided, where a rival of the keyword had a larger margin within the refractory period
-      and their spans share half of the shorter: something else was said.
+    - A hit is none, and a candidate is not decided, where a rival of the keyword had a larger margin in a span that shares half of
+      the shorter with its span and ends within SAME_END_SAMPLES of it: something else was said.
 
     `thresholds` (W,) are those of the keywords; `owners` (R,) tell whose rival each rival is, which has the same threshold.
     """
@@ -106,7 +109,7 @@ class Decider:
         return ~_share_half(span, np.asarray(spans).T)
 
     def _hear_rivals(self, end_sample: int, margins: NDArray[np.float64], spans: ArrayLike | None) -> None:
-        """Remember hits of rivals for the refractory period."""
+        """Remember hits of rivals as long as a candidate may have to be compared with them."""
         while self._rivals and self._rivals[0].end_sample <= end_sample - self._refractory_samples:
             self._rivals.popleft()
         for number in np.flatnonzero(margins[len(self._thresholds) :] >= 0).tolist():
@@ -117,7 +120,11 @@ class Decider:
     def _beaten(self, keyword: int, margin: float, span: tuple[int, int]) -> bool:
         """Whether a rival of the keyword was nearer to what is in the span."""
         return any(
-            rival.keyword == keyword and rival.margin > margin and bool(_share_half(rival.span, span)) for rival in self._rivals
+            rival.keyword == keyword
+            and rival.margin > margin
+            and abs(rival.span[1] - span[1]) <= SAME_END_SAMPLES
+            and bool(_share_half(rival.span, span))
+            for rival in self._rivals
         )
 
     @property

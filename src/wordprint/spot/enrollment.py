@@ -59,7 +59,6 @@ class Rival:
     """What is nearly the keyword and isn't. Where it is nearer to what was said, the keyword is not reported."""
 
     text: str
-    duration_s: float
     prototypes: tuple[tuple[float, ...], ...] = field(repr=False)
     """Unit vectors, one of each pronunciation."""
     sounds: tuple[str, ...]
@@ -146,13 +145,13 @@ class Enrollment:
         return found
 
     def listened(self) -> tuple[tuple[Keyword, ...], tuple[int, ...]]:
-        """The keywords, then their rivals as if they were enrolled; and whose each rival is, by number."""
-        owned = [(number, one) for number, word in enumerate(self.keywords) for one in word.rivals]
+        """The keywords, then their rivals as if they were enrolled, with the lengths of their keywords; and whose each rival is."""
         rivals = [
-            Keyword(one.text, self.keywords[number].threshold, one.duration_s, one.prototypes, shots=(), sounds=one.sounds)
-            for number, one in owned
+            (number, replace(word, keyword=one.text, prototypes=one.prototypes, sounds=one.sounds, mistakes=(), rivals=()))
+            for number, word in enumerate(self.keywords)
+            for one in word.rivals
         ]
-        return (*self.keywords, *rivals), tuple(number for number, _ in owned)
+        return (*self.keywords, *(rival for _, rival in rivals)), tuple(number for number, _ in rivals)
 
     def with_threshold(self, name: str, threshold: float) -> Enrollment:
         """With another threshold of that keyword; raises EnrollmentError where it isn't enrolled, InputError beyond ±1."""

@@ -1,4 +1,4 @@
-"""What a keyword is told apart from: texts that are nearly it, such as "lights off" of "lights on".
+"""What a keyword is told apart from: texts that are nearly it, such as "lights off" and "lights" of "lights on".
 
 A command that differs by the opposite of one word is what is said beside it at home, and no list of what is said in English has it.
 The vector of a rival is that of its keyword, moved by how their spellings differ: the voice and the microphone of the shots stay.
@@ -18,7 +18,6 @@ from wordprint.speech.text import normalise, unknown_characters
 from wordprint.spot.enrollment import Keyword, Rival, plain_name, tidy_name
 from wordprint.spot.pronounce import as_text, pronounce
 from wordprint.spot.shots import normalised, rounded
-from wordprint.spot.spans import spelled_duration_s
 
 PAIRS = (
     ("on", "off"), ("up", "down"), ("left", "right"), ("open", "close"), ("start", "stop"), ("in", "out"), ("lock", "unlock"),
@@ -34,8 +33,9 @@ def opposites(text: str) -> list[str]:
 
 
 def with_rivals(model: SpanEmbedder, keyword: Keyword, texts: Iterable[str] = ()) -> Keyword:
-    """The keyword told apart from its opposites and from `texts`, as far as that can be."""
-    others, found = {plain_name(text): text for text in (*opposites(keyword.keyword), *texts)}, []
+    """The keyword told apart from its opposites, its words without the last, and `texts`, as far as that can be."""
+    beginning = [" ".join(keyword.keyword.split()[:-1])] if " " in keyword.keyword else []
+    others, found = {plain_name(text): text for text in (*opposites(keyword.keyword), *beginning, *texts)}, []
     for text in others.values():
         with suppress(EnrollmentError, InputError):
             found.append(rival(model, keyword, text))
@@ -53,14 +53,13 @@ def rival(model: SpanEmbedder, keyword: Keyword, text: str) -> Rival:
     strings = [string for string in pronounce(text)[0] if set(model.phones).issuperset(string)]
     if not strings:
         raise InputError(f"'{text}' has sounds that {model} doesn't know", expected=f"phones among {' '.join(model.phones)}")
-    if any(string == mine[: len(string)] for string in strings for mine in own):
-        raise InputError(f"'{text}' is '{keyword.keyword}' or its beginning", expected="something else that it is taken for")
+    if set(strings).intersection(own):
+        raise InputError(f"'{text}' sounds like '{keyword.keyword}'", expected="something else that it is taken for")
     known = np.array(keyword.prototypes, np.float32)
     spelled, others = model.spell(own), model.spell(strings)
     mine, spelling = np.unravel_index(int((known @ spelled.T).argmax()), (len(known), len(spelled)))
     return Rival(
         text=text,
-        duration_s=round(keyword.duration_s * spelled_duration_s(strings) / spelled_duration_s(own), 3),
         prototypes=tuple(rounded(normalised(known[mine] + other - spelled[spelling])) for other in others),
         sounds=as_text(strings),
     )

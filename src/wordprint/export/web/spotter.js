@@ -220,7 +220,8 @@ export class Spotter {
 
   /** Whether a rival of a keyword was nearer to what is in the span. */
   beaten(word, margin, span) {
-    return this.rivals.some((rival) => rival.owner === word && rival.margin > margin && !elsewhere(rival, span));
+    return this.rivals.some((rival) => rival.owner === word && rival.margin > margin
+      && Math.abs(rival.offset - span.offset) <= this.config.same_end_samples && !elsewhere(rival, span));
   }
 
   decide(hits) {
