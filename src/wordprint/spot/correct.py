@@ -82,5 +82,5 @@ def add_shots(
         rejected=(*keyword.rejected, *rejected),
         voices=0,
     )
-    made = with_rivals(model, made, [one.text for one in keyword.rivals])
-    return enrollment.add(replace(made, threshold=threshold_of_same_rate(model, keyword, made)))
+    made = replace(made, threshold=threshold_of_same_rate(model, keyword, made))
+    return enrollment.add(with_rivals(model, made, [one.text for one in keyword.rivals]))

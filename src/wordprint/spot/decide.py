@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import ConfigError
 
-SAME_END_SAMPLES = 1280
-"""Two spans of what was said end no further apart (0.08 s): what is nearly a keyword may be its beginning, which ends before."""
+SAME_END_SAMPLES = 1920
+"""Two spans of what was said end no further apart (0.12 s): what is nearly a keyword may be its beginning, which ends before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def enroll(
     commas between); beside recordings they count as two of them. So does what the lexicon says, where it has all words of
     the keyword and the recordings sound like it, unless `recordings_alone`. With `synthetic_voices` (extra `synthetic`) a typed
     keyword is also what espeak-ng's voices make of its name. Where its sounds are known, it is told apart from its opposites
-    ("lights off" of "lights on") and its beginning ("lights").
+    ("lights off" of "lights on") and from its beginning, if that may set it off.
 
     `config.threshold` is kept with the keyword. Without it, its threshold is the one at which it is expected to fire for nothing
     `false_alarms_per_hour` times in an hour of ordinary speech, by default as often as the model was exported for; or in
@@ -99,25 +99,29 @@ def enroll(
         recordings_alone=recordings_alone,
         synthetic_voices=synthetic_voices,
     )
-    made = _with_corrections(engine, known, made)
+    made = _with_mistakes(known, made)
     if config.threshold is None:
         made = _with_threshold(engine, made, false_alarms_per_hour, background)
     if output is None:
-        return known.add(made)
+        return _added(engine, known, made)
     with disk_errors(output):
         Path(output).parent.mkdir(parents=True, exist_ok=True)
     with alone_with(output):  # what others have enrolled meanwhile stays
-        known = _known(engine, enrollment, output)
-        known = known.add(_with_corrections(engine, known, made))
+        known = _added(engine, _known(engine, enrollment, output), made)
         known.save(output)
     return known
 
 
-def _with_corrections(model: Model, known: Enrollment, made: Keyword) -> Keyword:
-    """A keyword made anew, which its opposites are not, nor what was corrected before."""
-    if (old := known.find(made.keyword)) is not None:
-        made = replace(made, mistakes=old.mistakes)
-    return with_rivals(model, made, [] if old is None else [one.text for one in old.rivals])
+def _with_mistakes(known: Enrollment, made: Keyword) -> Keyword:
+    """A keyword made anew, which what was corrected before still isn't."""
+    old = known.find(made.keyword)
+    return made if old is None else replace(made, mistakes=old.mistakes)
+
+
+def _added(model: Model, known: Enrollment, made: Keyword) -> Enrollment:
+    """With a keyword made anew, which is told apart from what it was told apart from before, too."""
+    old = known.find(made.keyword)
+    return known.add(with_rivals(model, _with_mistakes(known, made), [] if old is None else [one.text for one in old.rivals]))
 
 
 def _known(model: Model, enrollment: Enrollment | None, output: str | Path | None) -> Enrollment:
