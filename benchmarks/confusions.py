@@ -30,8 +30,8 @@ from wordprint.spot import confuse
 from wordprint.spot.confuse import Confusable, confusable
 from wordprint.spot.enroll import enroll
 from wordprint.spot.pronounce import pronounce
-from wordprint.spot.rivals import phones_unlike
 from wordprint.spot.said import Said, load_said, pack, unpack
+from wordprint.spot.verdict import phones_unlike
 from wordprint.stages.manifest import ALIGNMENTS, read_jsonl
 
 FIRST = (3, 10, 30, 100)

@@ -119,10 +119,3 @@ def test_a_name_whose_opposite_cannot_be_said_has_none(model):
     keyword = enroll(model, "up 2", phones="AH P T UW").keywords[0]
     assert keyword.rivals == ()
     assert with_rivals(model, keyword, ["cup two", "3"]).rivals == (rival(model, keyword, "cup two"),)
-
-
-def test_the_beginning_is_told_apart_where_it_may_set_the_keyword_off(model):
-    keyword = enroll(model, "volume up").keywords[0]
-    assert [one.text for one in keyword.rivals] == ["volume down", "volume"]
-    assert [one.text for one in with_rivals(model, replace(keyword, threshold=0.9)).rivals] == ["volume down"]
-    assert [one.text for one in with_rivals(model, replace(keyword, threshold=0.9), ["Volume"]).rivals] == ["volume down", "Volume"]

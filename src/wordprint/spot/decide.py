@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from wordprint.errors import ConfigError
 
 SAME_END_SAMPLES = 1920
-"""Two spans of what was said end no further apart (0.12 s): what is nearly a keyword may be its beginning, which ends before."""
+"""Two spans of what was said end no further apart (0.12 s): a rival may be the beginning of its keyword."""
 
 
 @dataclass(frozen=True, slots=True)

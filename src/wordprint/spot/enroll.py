@@ -73,7 +73,7 @@ def enroll(
     commas between); beside recordings they count as two of them. So does what the lexicon says, where it has all words of
     the keyword and the recordings sound like it, unless `recordings_alone`. With `synthetic_voices` (extra `synthetic`) a typed
     keyword is also what espeak-ng's voices make of its name. Where its sounds are known, it is told apart from its opposites
-    ("lights off" of "lights on") and from its beginning, if that may set it off.
+    ("lights off" of "lights on").
 
     `config.threshold` is kept with the keyword. Without it, its threshold is the one at which it is expected to fire for nothing
     `false_alarms_per_hour` times in an hour of ordinary speech, by default as often as the model was exported for; or in

@@ -1,4 +1,4 @@
-"""What a keyword is told apart from: texts that are nearly it, such as "lights off" and "lights" of "lights on".
+"""What a keyword is told apart from: texts that are nearly it, such as "lights off" of "lights on".
 
 A command that differs by the opposite of one word is what is said beside it at home, and no list of what is said in English has it.
 The vector of a rival is that of its keyword, moved by how their spellings differ: the voice and the microphone of the shots stay.
@@ -6,17 +6,14 @@ The vector of a rival is that of its keyword, moved by how their spellings diffe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wordprint.errors import EnrollmentError, InputError
-from wordprint.goodness import codes_of
 from wordprint.model import Model
-from wordprint.speech.lexicon import Pronunciation
 from wordprint.speech.text import normalise, unknown_characters
 from wordprint.spot.enrollment import Keyword, Rival, plain_name, tidy_name
 from wordprint.spot.pronounce import as_text, pronounce
@@ -28,11 +25,6 @@ PAIRS = (
 )  # fmt: skip
 OPPOSITE = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
 
-NEAR = 0.25
-"""The beginning of a keyword is a rival where its spelling is no further below the threshold: "volume" of "volume up" (0.16 below)
-sets it off in 25 % of its sayings, "kitchen" of "kitchen light" (0.44) in 2 %; and rivals that aren't needed cost sayings of people
-("how are" of "how are you", 0.33)."""
-
 
 def opposites(text: str) -> list[str]:
     """The text with each word that has an opposite replaced by it, one at a time; none of a text that holds what isn't read out."""
@@ -41,34 +33,12 @@ def opposites(text: str) -> list[str]:
 
 
 def with_rivals(model: Model, keyword: Keyword, texts: Iterable[str] = ()) -> Keyword:
-    """The keyword told apart from its opposites, its words without the last where they may set it off, and `texts`, as far as that
-    can be."""
-    beginning = " ".join(keyword.keyword.split()[:-1])
-    others = {plain_name(text): text for text in (*opposites(keyword.keyword), *texts)}
-    found = []
+    """The keyword told apart from its opposites and from `texts`, as far as that can be."""
+    others, found = {plain_name(text): text for text in (*opposites(keyword.keyword), *texts)}, []
     for text in others.values():
         with suppress(EnrollmentError, InputError):
             found.append(rival(model, keyword, text))
-    if beginning and plain_name(beginning) not in others:
-        with suppress(EnrollmentError, InputError):
-            found += [one] if _may_set_off(model, keyword, one := rival(model, keyword, beginning)) else []
     return replace(keyword, rivals=tuple(found))
-
-
-def _may_set_off(model: Model, keyword: Keyword, other: Rival) -> bool:
-    """Whether the spelling of a rival, less what its phones are unlike the keyword's, is near the keyword's threshold."""
-    strings, unlike = [tuple(string.split()) for string in other.sounds], phones_unlike(model, keyword)
-    alike = (model.spell(strings) @ np.array(keyword.prototypes, np.float32).T).max(axis=1)
-    return float((alike - (0 if unlike is None else unlike(strings))).max()) >= keyword.threshold - NEAR
-
-
-def phones_unlike(model: Model, keyword: Keyword) -> Callable[[list[Pronunciation]], NDArray[np.float32]] | None:
-    """What phone strings would lose in a stream, since they are unlike the keyword's sounds; None where it has none."""
-    sounds = codes_of(keyword.sounds, model.phones)
-    heard = None if model.cohort is None else model.cohort.heard
-    if heard is None or not sounds:
-        return None
-    return lambda strings: heard.unlike(codes_of(as_text(strings), model.phones), sounds)
 
 
 def rival(model: Model, keyword: Keyword, text: str) -> Rival:

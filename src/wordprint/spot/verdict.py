@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from wordprint.goodness import codes_of
 from wordprint.model import Model
 from wordprint.speech.lexicon import Pronunciation
 from wordprint.spot.background import Heard
@@ -16,7 +18,6 @@ from wordprint.spot.enrollment import Keyword, plain_name
 from wordprint.spot.expect import Expected, expected
 from wordprint.spot.options import SpotConfig
 from wordprint.spot.pronounce import as_text, looked_up
-from wordprint.spot.rivals import phones_unlike
 from wordprint.spot.sayings import SHARES, sayings
 from wordprint.spot.shots import DOUBTFUL
 from wordprint.stages.units import readable_duration
@@ -127,6 +128,15 @@ def _of_recordings(model: Model, keyword: Keyword, others: Sequence[Confusable] 
     """What is wrong with them; `others` are what one that doesn't sound like its name may say instead."""
     called = spelling(model, keyword) or looked_up(keyword.keyword, model.phones)
     return [*keyword.warnings, *(_unlike_its_spelling(model, keyword, called, others) if called else [])]
+
+
+def phones_unlike(model: Model, keyword: Keyword) -> Callable[[list[Pronunciation]], NDArray[np.float32]] | None:
+    """What phone strings would lose in a stream, since they are unlike the keyword's sounds; None where it has none."""
+    sounds = codes_of(keyword.sounds, model.phones)
+    heard = None if model.cohort is None else model.cohort.heard
+    if heard is None or not sounds:
+        return None
+    return lambda strings: heard.unlike(codes_of(as_text(strings), model.phones), sounds)
 
 
 def spelling(model: Model, keyword: Keyword) -> list[Pronunciation]:
