@@ -119,7 +119,7 @@ def against_rivals(looks: list, owners=(0,), thresholds=(0.5,), refractory: int 
 
 
 HERE, MOSTLY, BESIDE = (0, 8000), (2000, 9280), (7000, 9280)
-EARLIER, LATER = (0, 6079), (0, 9921)
+EARLIER, LATER = (0, 5439), (0, 10561)
 NOTHING = (0.0, HERE)
 
 

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wordprint.errors import ConfigError
 
-SAME_END_SAMPLES = 1920
-"""Two spans of what was said end no further apart (0.12 s): a rival may be the beginning of its keyword."""
+SAME_END_SAMPLES = 2560
+"""Two spans of what was said end no further apart (0.16 s): a rival may be the beginning of its keyword."""
 
 
 @dataclass(frozen=True, slots=True)
